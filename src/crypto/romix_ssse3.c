@@ -1,0 +1,74 @@
+/* Four labels side by side: a vector is a piece of a row, so V is read and written without a stage. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <tmmintrin.h>
+
+#define LANES 4u
+typedef __m128i vec;
+typedef __m128i v_mask;
+
+#define v_add(a, b)       _mm_add_epi32(a, b)
+#define v_xor(a, b)       _mm_xor_si128(a, b)
+#define v_xor3(a, b, c)   v_xor(v_xor(a, b), c)
+#define v_shifts(v, n)    _mm_or_si128(_mm_slli_epi32(v, n), _mm_srli_epi32(v, 32 - (n)))
+#define v_rotl16(v)       _mm_shuffle_epi8(v, _mm_setr_epi8(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13))
+#define v_rotl12(v)       v_shifts(v, 12)
+#define v_rotl8(v)        _mm_shuffle_epi8(v, _mm_setr_epi8(3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14))
+#define v_rotl7(v)        v_shifts(v, 7)
+#define v_set(u)          _mm_set1_epi32((int)(u))
+#define v_gt(a, b)        _mm_cmpgt_epi32(a, b)
+#define v_select(m, a, b) _mm_or_si128(_mm_and_si128(m, a), _mm_andnot_si128(m, b))
+#define v_stream(p, v)    _mm_stream_si128((vec *)(void *)(p), v)
+#define v_fence()         _mm_sfence()
+
+static inline __attribute__((always_inline)) void v_scatter(uint8_t *p, size_t stride, vec v)
+{
+    (void)stride;
+    _mm_store_si128((vec *)(void *)p, v);
+}
+
+static inline __attribute__((always_inline)) void v_transpose4(vec x[4])
+{
+    const vec a = _mm_unpacklo_epi32(x[0], x[1]), b = _mm_unpackhi_epi32(x[0], x[1]);
+    const vec c = _mm_unpacklo_epi32(x[2], x[3]), d = _mm_unpackhi_epi32(x[2], x[3]);
+    x[0] = _mm_unpacklo_epi64(a, c);
+    x[1] = _mm_unpackhi_epi64(a, c);
+    x[2] = _mm_unpacklo_epi64(b, d);
+    x[3] = _mm_unpackhi_epi64(b, d);
+}
+
+#include "crypto/romix_lanes.h"
+
+ROMIX_KERNEL(run_1, 1)
+
+static bool usable(const struct sm_cpu *cpu)
+{
+    return cpu->ssse3;
+}
+
+static const struct sm_romix_kernel kernels[] = {{.groups = 1, .run = run_1}};
+static const struct sm_romix_ops ops = {
+    .kernels = kernels,
+    .kernels_n = sizeof kernels / sizeof kernels[0],
+    .keccak = &sm_keccak_x1,
+    .sets_max = SM_ROMIX_SETS_MAX,
+    .prefetches = true,
+    .streams = true,
+};
+static const struct sm_scrypt_tune tunes[] = {
+    {.groups = 1, .sets = 4, .lookup_gap = 1, .prefetch = 2, .stream = 1},
+    {.groups = 1, .sets = 4, .lookup_gap = 1, .prefetch = 2, .stream = 2},
+    {.groups = 1, .sets = 2, .lookup_gap = 1, .prefetch = 2, .stream = 1},
+    {.groups = 1, .sets = 1, .lookup_gap = 1, .prefetch = 1, .stream = 1},
+    {.groups = 1, .sets = 4, .lookup_gap = 2, .prefetch = 2, .stream = 1},
+};
+
+const struct sm_scrypt_variant sm_scrypt_ssse3 = {
+    .name = "ssse3",
+    .lanes = LANES,
+    .usable = usable,
+    .tunes = tunes,
+    .tunes_n = sizeof tunes / sizeof tunes[0],
+    .impl = &ops,
+};

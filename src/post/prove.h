@@ -1,0 +1,71 @@
+/* post/prove.h: finding a proof over a data directory. Source: post.md §5. */
+#ifndef SM_POST_PROVE_H
+#define SM_POST_PROVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "post/k2pow.h"
+#include "post/params.h"
+#include "post/proof.h"
+#include "util/cancel.h"
+#include "util/err.h"
+
+typedef enum sm_prove_phase { SM_PROVE_RANDOMX, SM_PROVE_K2POW, SM_PROVE_SCAN, SM_PROVE_DONE } sm_prove_phase;
+
+struct sm_prove_progress {
+    sm_prove_phase phase;
+    uint32_t pass; /* from 0 */
+    uint32_t nonce_first, nonce_end;
+    uint32_t groups_done, groups_total; /* k2pow of this pass */
+    uint64_t hashes;                    /* of the current group */
+    double expected_hashes;             /* per group */
+    uint64_t bytes_done, bytes_total;   /* of this pass, contiguous from the start */
+    uint32_t best_count;                /* longest list of good labels so far; k2 is the goal */
+};
+
+struct sm_prove_result;
+
+struct sm_prove_cfg {
+    const char *dir;
+    struct sm_challenge challenge;
+    struct sm_post_params params; /* k1, k2, pow_difficulty, scrypt_n, unit limits */
+    uint32_t nonces;              /* per pass; multiple of 16, 16 … 4096 */
+    unsigned threads;             /* scan and k2pow; 0 = all */
+    const unsigned *cores;        /* pinning, `threads` entries; NULL = none */
+    unsigned readers;             /* reader threads; 0 = default */
+    bool direct_io;               /* O_DIRECT, falls back; default on in the command */
+    bool reference_tail;   /* drop the last (labels mod 8) of every file and 1 MiB batch tail as the reference does */
+    const char *isa;       /* AES variant, NULL = best */
+    const char *state_dir; /* checkpoint and k2pow cache; NULL = the data directory; "" = keep nothing */
+    uint64_t checkpoint_bytes;     /* a checkpoint after every so many bytes scanned; 0 = default 4 GiB */
+    struct sm_randomx_cfg randomx; /* mode and so on; key is ignored */
+    bool verify;                   /* verify the finished proof strictly before returning it */
+    /* Stores the finished proof where a crash cannot reach it; the checkpoint goes only after that. A failure is that
+     * of sm_prove_run, and the next run has the proof at once. NULL: nothing to wait for. */
+    sm_err (*deliver)(void *ctx, const struct sm_prove_result *r, struct sm_errinfo *ei);
+    void *deliver_ctx;
+    void (*progress)(void *ctx, const struct sm_prove_progress *p);
+    void *progress_ctx;
+};
+
+struct sm_prove_result {
+    struct sm_proof proof;
+    struct sm_proof_meta meta;
+    uint64_t indices[SM_K2_MAX]; /* ascending */
+    uint32_t indices_n;
+    uint32_t passes;
+    uint64_t bytes_read; /* in this process */
+    double k2pow_s, scan_s;
+    bool resumed;
+};
+
+/* Blocks for minutes to hours. Refusals: SM_E_NOTFOUND (a data file is missing: named; no metadata; no VRF nonce),
+ * SM_E_FORMAT (a short or odd file: named), SM_E_MISMATCH (unit limits, N), SM_E_ARG (nonces, k1, k2), SM_E_BUSY.
+ * SM_E_CANCELLED within 100 ms of the request, checkpointed. SM_E_NOTFOUND "all 4096 nonces tried".
+ * The checkpoint holds, per pass: k2pow results, position, and the good labels found so far; it is removed on success, or
+ * when the proof found does not verify, and ignored (with a log line) when it belongs to another challenge, parameter set or data set. */
+SM_MUST_CHECK sm_err sm_prove_run(const struct sm_prove_cfg *cfg, const struct sm_cancel *cancel,
+                                  struct sm_prove_result *out, struct sm_errinfo *ei);
+
+#endif

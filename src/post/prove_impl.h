@@ -1,0 +1,154 @@
+/* post/prove_impl.h: what the prover's files share with each other; nobody else includes it.
+ *
+ *   prove.c             one proof: refusals, passes, the result
+ *   prove_data.c        the data set: complete, and what identifies it
+ *   prove_k2pow.c       proofs of work of a pass, and the ciphers they give
+ *   prove_scan.c        one pass over the labels: scan threads and the merge
+ *   prove_reader.c      reader threads, read-ahead
+ *   prove_checkpoint.c  what survives a restart
+ *
+ * Readers fill the slots of a ring with consecutive batches of labels, scanners turn a batch into a list of hits, and
+ * the calling thread merges the lists in the order of the batches. So the result does not depend on the number of
+ * threads: it is the one of a single thread (post.md §5.6). */
+#ifndef SM_POST_PROVE_IMPL_H
+#define SM_POST_PROVE_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "crypto/aes.h"
+#include "post/layout.h"
+#include "post/prove.h"
+#include "util/mem.h"
+
+/* The data set, checked: every file is there and long enough. */
+struct sm_prove_data {
+    const char *dir; /* borrowed */
+    struct sm_node_id node_id;
+    struct sm_atx_id commitment_atx_id;
+    uint32_t num_units;
+    uint64_t labels_per_unit;
+    struct sm_layout layout;
+    bool reference_tail;
+    uint8_t identity[32]; /* changes when the metadata, or a file's size or modification time does */
+};
+
+/* SM_E_NOTFOUND, SM_E_FORMAT, SM_E_MISMATCH as sm_prove_run. */
+SM_MUST_CHECK sm_err sm_prove_data_open(const struct sm_prove_cfg *cfg, struct sm_prove_data *out,
+                                        struct sm_errinfo *ei);
+/* Labels of file i that take part: all, or whole chunks of 8 only (reference_tail). */
+uint64_t sm_prove_file_labels(const struct sm_prove_data *d, uint64_t file);
+
+/* Good labels of a pass, per nonce, in scan order (which is ascending). */
+struct sm_prove_lists {
+    uint32_t nonces, k2;
+    uint32_t *counts; /* [nonces], each at most k2 */
+    uint64_t *labels; /* [nonces][k2] */
+    uint32_t longest;
+};
+SM_MUST_CHECK sm_err sm_prove_lists_init(struct sm_prove_lists *l, uint32_t nonces, uint32_t k2, struct sm_errinfo *ei);
+void sm_prove_lists_fini(struct sm_prove_lists *l); /* accepts a zeroed struct */
+
+/* One pass: the nonces [first_nonce, first_nonce + lists.nonces). This is what a checkpoint holds. */
+struct sm_prove_pass {
+    uint32_t number, first_nonce;
+    bool has_pow;        /* pow[] is filled; false only between passes */
+    uint64_t pow[256];   /* per group of the pass */
+    uint64_t next_label; /* every label below it is in the lists */
+    struct sm_prove_lists lists;
+    bool found;
+    uint32_t winner; /* index into the lists */
+};
+
+/* A running proof: constant but for `pass`, `progress` and `result`, which belong to the calling thread. */
+struct sm_prover {
+    const struct sm_prove_cfg *cfg;
+    const struct sm_cancel *cancel;
+    unsigned threads, readers;
+    struct sm_prove_data data;
+    const struct sm_scan_variant *variant;
+    uint64_t difficulty; /* of labels */
+    uint8_t k2pow_difficulty[32];
+    char state_dir[4096]; /* "" keeps nothing */
+    char checkpoint_path[4096 + 64];
+    uint8_t binding[32]; /* what a checkpoint must be about */
+    bool checkpoint_warned;
+    struct sm_randomx *randomx; /* only while proofs of work are made */
+    struct sm_randomx_cfg randomx_cfg;
+    struct sm_prove_pass pass;
+    struct sm_prove_progress progress;
+    struct sm_prove_result result;
+};
+
+void sm_prove_report(struct sm_prover *p); /* calls cfg->progress, if any */
+
+/* Fills pass.pow from the checkpoint, the cache or by searching. A pow of the checkpoint that does not hold is
+ * SM_E_MISMATCH: forget the checkpoint. */
+SM_MUST_CHECK sm_err sm_prove_k2pow(struct sm_prover *p, struct sm_errinfo *ei);
+/* The ciphers of the pass; `out` has one entry per group. */
+void sm_prove_ciphers(const struct sm_prover *p, struct sm_scan_group *out);
+
+/* Scans from pass.next_label until a list is full (pass.found) or the labels end. On failure pass.next_label and the
+ * lists hold what was finished. */
+SM_MUST_CHECK sm_err sm_prove_scan(struct sm_prover *p, struct sm_errinfo *ei);
+
+/* All may be called with an empty checkpoint_path and then do nothing. A checkpoint that cannot be written is worth a
+ * warning, not the proof. */
+void sm_prove_checkpoint_save(struct sm_prover *p);
+void sm_prove_checkpoint_remove(struct sm_prover *p);
+/* False when there is none that fits; the reason is logged. `pass` has lists of cfg->nonces * k2 entries and is only
+ * touched on success. */
+bool sm_prove_checkpoint_load(struct sm_prover *p);
+
+/* --- the ring (prove_scan.c, prove_reader.c) --- */
+
+typedef enum sm_prove_slot_state {
+    SM_SLOT_FREE,
+    SM_SLOT_READING,
+    SM_SLOT_READY,
+    SM_SLOT_SCANNING,
+    SM_SLOT_DONE,
+    SM_SLOT_FAILED
+} sm_prove_slot_state;
+
+/* A batch on its way. The state says who owns the rest: a reader while READING, a scanner while SCANNING, the
+ * merging thread when DONE or FAILED. */
+struct sm_prove_slot {
+    sm_prove_slot_state state; /* under ring.mu */
+    uint8_t *buf;
+    uint64_t file, offset; /* bytes */
+    uint64_t first_label;
+    size_t labels;
+    uint64_t next_label; /* where the following batch starts */
+    struct sm_scan_hit *hits;
+    size_t hits_n, hits_room;
+    sm_err err;
+    struct sm_errinfo ei;
+};
+
+struct sm_prove_ring {
+    struct sm_prover *p; /* constant parts only */
+    size_t batch_bytes;
+    unsigned slots_n;
+    struct sm_prove_slot *slots;
+    struct sm_mem mem;
+    struct sm_scan_job job;
+    atomic_bool stop; /* everybody out, work unfinished */
+    atomic_uint_fast64_t bytes_read;
+    pthread_mutex_t mu;
+    pthread_cond_t free_cond;  /* readers: the next slot is free, or stop */
+    pthread_cond_t ready_cond; /* scanners: a slot is ready, or stop */
+    pthread_cond_t done_cond;  /* merging thread: a slot is done or failed */
+    struct {                   /* under mu */
+        uint64_t read_seq;     /* batches handed to readers */
+        uint64_t merge_seq;    /* batches merged */
+        uint64_t file, label;  /* where the next batch starts: file, label inside it */
+        bool no_more;          /* the labels are all handed out, or reading failed */
+    } at;
+};
+
+void *sm_prove_reader_main(void *ring);
+/* Before the threads start: where reading begins. */
+void sm_prove_ring_seek(struct sm_prove_ring *r, uint64_t label);
+
+#endif

@@ -1,0 +1,146 @@
+#include "post/prove_impl.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "util/io.h"
+
+/* A reader's open file. */
+struct source {
+    const struct sm_prover *p;
+    int fd;
+    uint64_t file;
+    char path[4096];
+    bool direct;    /* the descriptor is in direct mode */
+    bool no_direct; /* the file system refused, or a direct read failed: buffered from here on */
+};
+
+static sm_err source_open(struct source *s, uint64_t file, struct sm_errinfo *ei)
+{
+    if (s->fd >= 0 && s->file == file) return SM_OK;
+    sm_io_close(s->fd);
+    s->fd = -1;
+    s->direct = false;
+    char name[64];
+    sm_err err = sm_io_path(s->path, sizeof s->path, s->p->data.dir, sm_layout_file_name(file, name), ei);
+    if (!err) err = sm_io_open(s->path, O_RDONLY, 0, &s->fd, ei);
+    if (err) return err;
+    s->file = file;
+    (void)posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    return SM_OK;
+}
+
+static bool source_direct(struct source *s, bool on)
+{
+    if (s->direct != on && sm_io_set_direct(s->fd, on)) s->direct = on;
+    return s->direct == on;
+}
+
+/* The aligned part of a read, past the page cache. Returns the bytes read: 0 when that does not work here; the
+ * buffered read that follows then tells whether the disk itself is at fault. */
+static size_t read_direct(struct source *s, uint8_t *buf, size_t n, uint64_t offset)
+{
+    const size_t aligned = n - n % SM_IO_ALIGN;
+    if (!s->p->cfg->direct_io || s->no_direct || offset % SM_IO_ALIGN || aligned == 0) return 0;
+    if (source_direct(s, true) && sm_io_pread_exact(s->fd, s->path, buf, aligned, offset, NULL) == SM_OK)
+        return aligned;
+    s->no_direct = true;
+    return 0;
+}
+
+static sm_err source_read(struct source *s, const struct sm_prove_slot *slot, struct sm_errinfo *ei)
+{
+    const size_t n = SM_LABEL_BYTES * slot->labels;
+    sm_err err = source_open(s, slot->file, ei);
+    if (err) return err;
+    const size_t done = read_direct(s, slot->buf, n, slot->offset);
+    if (done == n) return SM_OK;
+    if (!source_direct(s, false)) return sm_fail(ei, SM_E_IO, "%s: cannot leave direct mode", s->path);
+    err = sm_io_pread_exact(s->fd, s->path, slot->buf + done, n - done, slot->offset + done, ei);
+    /* Whoever asked for direct I/O does not want these labels to push everything else out of memory. */
+    if (!err && s->p->cfg->direct_io) sm_io_drop_cache(s->fd, slot->offset + done, n - done);
+    return err;
+}
+
+/* Moves to the next file that has labels left. False at the end of the data. */
+static bool skip_finished_files(struct sm_prove_ring *r)
+{
+    const struct sm_prove_data *d = &r->p->data;
+    while (r->at.file < d->layout.files && r->at.label >= sm_prove_file_labels(d, r->at.file)) {
+        r->at.file++;
+        r->at.label = 0;
+    }
+    return r->at.file < d->layout.files;
+}
+
+void sm_prove_ring_seek(struct sm_prove_ring *r, uint64_t label)
+{
+    const struct sm_layout *l = &r->p->data.layout;
+    r->at.file = label / l->labels_per_file;
+    r->at.label = label % l->labels_per_file;
+    r->at.no_more = !skip_finished_files(r);
+}
+
+/* Describes the next batch in `slot` and moves on. */
+static void cut_batch(struct sm_prove_ring *r, struct sm_prove_slot *slot)
+{
+    const struct sm_prove_data *d = &r->p->data;
+    const uint64_t left = sm_prove_file_labels(d, r->at.file) - r->at.label, most = r->batch_bytes / SM_LABEL_BYTES;
+    slot->file = r->at.file;
+    slot->offset = SM_LABEL_BYTES * r->at.label;
+    slot->first_label = sm_layout_file_first(&d->layout, r->at.file) + r->at.label;
+    slot->labels = (size_t)(left < most ? left : most);
+    r->at.label += slot->labels;
+    if (!skip_finished_files(r)) r->at.no_more = true;
+    slot->next_label =
+        r->at.no_more ? d->layout.num_labels : sm_layout_file_first(&d->layout, r->at.file) + r->at.label;
+}
+
+/* Waits for a free slot and takes it with the batch it is to hold; NULL when there is nothing more to read. */
+static struct sm_prove_slot *take_batch(struct sm_prove_ring *r)
+{
+    struct sm_prove_slot *slot = NULL;
+    (void)pthread_mutex_lock(&r->mu);
+    for (;;) {
+        if (atomic_load(&r->stop) || r->at.no_more) break;
+        struct sm_prove_slot *next = &r->slots[r->at.read_seq % r->slots_n];
+        if (next->state == SM_SLOT_FREE) {
+            slot = next;
+            slot->state = SM_SLOT_READING;
+            cut_batch(r, slot);
+            r->at.read_seq++;
+            break;
+        }
+        (void)pthread_cond_wait(&r->free_cond, &r->mu);
+    }
+    if (r->at.no_more) (void)pthread_cond_broadcast(&r->free_cond); /* the other readers may go home */
+    (void)pthread_mutex_unlock(&r->mu);
+    return slot;
+}
+
+static void hand_over(struct sm_prove_ring *r, struct sm_prove_slot *slot, sm_err err)
+{
+    (void)pthread_mutex_lock(&r->mu);
+    slot->err = err;
+    slot->state = err ? SM_SLOT_FAILED : SM_SLOT_READY;
+    if (err) {
+        r->at.no_more = true; /* what was read before it is still scanned and merged */
+        (void)pthread_cond_broadcast(&r->free_cond);
+    }
+    (void)pthread_cond_signal(err ? &r->done_cond : &r->ready_cond);
+    (void)pthread_mutex_unlock(&r->mu);
+}
+
+void *sm_prove_reader_main(void *ring)
+{
+    struct sm_prove_ring *r = ring;
+    struct source s = {.p = r->p, .fd = -1};
+    for (struct sm_prove_slot *slot; (slot = take_batch(r));) {
+        slot->ei.text[0] = '\0';
+        const sm_err err = source_read(&s, slot, &slot->ei);
+        if (!err) atomic_fetch_add(&r->bytes_read, SM_LABEL_BYTES * slot->labels);
+        hand_over(r, slot, err);
+    }
+    sm_io_close(s.fd);
+    return NULL;
+}

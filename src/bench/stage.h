@@ -1,0 +1,73 @@
+/* bench/stage.h: the stages of `smesher bench`: each checks its subject for correct results, then times it.
+ *
+ * All rates are of all threads together. A bound is what the same hardware could do at most if the named resource
+ * were the only limit; it is measured in alternation with the rate. Blocking; one stage at a time. */
+#ifndef SM_BENCH_STAGE_H
+#define SM_BENCH_STAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bench/team.h"
+#include "crypto/randomx.h"
+#include "post/params.h"
+#include "util/cancel.h"
+#include "util/err.h"
+
+#define SM_BENCH_BOUNDS_MAX 3u
+
+struct sm_bench_bound {
+    char kind[24]; /* "alu", "memory", "disk" */
+    double rate;   /* same unit as the row's */
+};
+
+struct sm_bench_row {
+    char stage[16];   /* init, disk, prove, k2pow, verify */
+    char device[64];  /* "cpu", an OpenCL device id, or a path */
+    char variant[64]; /* "avx512", "vaes512", "direct read", "fast", … */
+    unsigned threads; /* 0 where it has no meaning */
+    uint32_t nonces;  /* prove only */
+    char unit[16];    /* "labels/s", "bytes/s", "hashes/s", "proofs/s" */
+    struct sm_bench_stat rate;
+    double bytes_per_s; /* of label data, where that has a meaning, else 0 */
+    struct sm_bench_bound bounds[SM_BENCH_BOUNDS_MAX];
+    unsigned bounds_n;
+    char note[160];
+};
+
+/* The tightest bound, or NULL. */
+const struct sm_bench_bound *sm_bench_row_bound(const struct sm_bench_row *row);
+
+/* Labels on the CPU. variant NULL = best; threads 0 = all. Bounds: alu (rows in L1), memory (the row traffic alone). */
+SM_MUST_CHECK sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, unsigned threads, double seconds,
+                                       const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei);
+/* Labels on an OpenCL device. No bound yet: that of a GPU needs its clock and bus width. */
+SM_MUST_CHECK sm_err sm_bench_init_gpu(const char *device_id, uint32_t scrypt_n, double seconds,
+                                       const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei);
+
+/* Sequential direct write and read of a temporary file of `bytes` in `dir`,
+ * removed afterwards. Two rows. The content is verified on reading. SM_E_NOSPACE before writing when it would leave
+ * less than 1 GiB free. */
+SM_MUST_CHECK sm_err sm_bench_disk(const char *dir, uint64_t bytes, const struct sm_cancel *cancel,
+                                   struct sm_bench_row out[2], struct sm_errinfo *ei);
+
+/* The label scan from memory: each thread its own 16 MiB buffer. Bound: alu (buffer in L1). */
+SM_MUST_CHECK sm_err sm_bench_scan(const char *variant, uint32_t nonces, unsigned threads, double seconds,
+                                   const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei);
+
+/* One pass of the real prover over a temporary data set of `bytes` in `dir` (removed afterwards) that holds no proof.
+ * direct: O_DIRECT reads; otherwise from the page cache, which the file was just written through.
+ * `disk_bytes_per_s` (0 = unknown) becomes the disk bound of the direct row. */
+SM_MUST_CHECK sm_err sm_bench_prove_file(const char *dir, uint64_t bytes, uint32_t nonces, unsigned threads,
+                                         bool direct, double disk_bytes_per_s, const struct sm_cancel *cancel,
+                                         struct sm_bench_row *out, struct sm_errinfo *ei);
+
+/* RandomX hashes as k2pow does them. */
+SM_MUST_CHECK sm_err sm_bench_k2pow(const struct sm_randomx_cfg *cfg, unsigned threads, double seconds,
+                                    const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei);
+
+/* Full verification (all indices) of a known proof with N = 8192 and K2 = 37, many at once. */
+SM_MUST_CHECK sm_err sm_bench_verify(unsigned threads, double seconds, const struct sm_cancel *cancel,
+                                     struct sm_bench_row *out, struct sm_errinfo *ei);
+
+#endif

@@ -1,0 +1,230 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/stage.h"
+#include "bench/traffic.h"
+#include "crypto/scrypt.h"
+#include "post/label.h"
+#include "post/label_tune.h"
+#include "util/clock.h"
+#include "util/thread.h"
+
+#define CHECKED_LABELS 8u
+
+const struct sm_bench_bound *sm_bench_row_bound(const struct sm_bench_row *row)
+{
+    const struct sm_bench_bound *best = NULL;
+    for (unsigned i = 0; i < row->bounds_n; i++)
+        if (row->bounds[i].rate > 0 && (!best || row->bounds[i].rate < best->rate)) best = &row->bounds[i];
+    return best;
+}
+
+/* Any fixed commitment serves: the work does not depend on it. */
+static const uint8_t commitment[32] = "smesher bench: a commitment ...";
+
+/* ---- CPU ---- */
+
+struct cpu_ctx {
+    const struct sm_scrypt_variant *variant;
+    const struct sm_scrypt_tune *tune; /* NULL: the variant's default */
+    uint32_t n;
+};
+struct cpu_state {
+    struct sm_scrypt_worker *worker;
+    struct sm_bench_traffic *traffic;
+    uint8_t *out;
+    uint64_t next;
+    uint32_t n, batch;
+};
+
+static void cpu_teardown(void *p)
+{
+    struct cpu_state *s = p;
+    if (!s) return;
+    sm_scrypt_worker_free(s->worker);
+    sm_bench_traffic_free(s->traffic);
+    free(s->out);
+    free(s);
+}
+
+static sm_err cpu_check(struct cpu_state *s, struct sm_errinfo *ei)
+{
+    /* around 2^32, where an index of 32 bits would wrap */
+    const uint64_t first = (UINT64_C(1) << 32) - CHECKED_LABELS / 2;
+    sm_err err = sm_scrypt_range(s->worker, commitment, first, CHECKED_LABELS, NULL, s->out);
+    for (unsigned i = 0; !err && i < CHECKED_LABELS; i++) {
+        uint8_t want[SM_SCRYPT_OUT_BYTES];
+        err = sm_scrypt_one(s->n, commitment, first + i, want, ei);
+        if (!err && memcmp(want, s->out + i * sizeof want, sizeof want) != 0)
+            return sm_fail(ei, SM_E_DEVICE, "this CPU variant computes wrong labels (index %llu): do not use it",
+                           (unsigned long long)(first + i));
+    }
+    return err;
+}
+
+static sm_err cpu_setup(void *ctx, unsigned index, void **out, struct sm_errinfo *ei)
+{
+    const struct cpu_ctx *c = ctx;
+    struct cpu_state *s = calloc(1, sizeof *s);
+    if (!s) return sm_fail(ei, SM_E_NOMEM, "out of memory for a benchmark thread");
+    s->n = c->n;
+    s->next = (uint64_t)index << 40;
+    sm_err err = sm_scrypt_worker_new(c->variant, c->tune, c->n, &s->worker, ei);
+    if (err) goto out;
+    s->batch = sm_scrypt_worker_width(s->worker);
+    const uint32_t room = s->batch > CHECKED_LABELS ? s->batch : CHECKED_LABELS;
+    s->out = malloc((size_t)room * SM_SCRYPT_OUT_BYTES);
+    err = s->out ? SM_OK : sm_fail(ei, SM_E_NOMEM, "out of memory for a benchmark thread");
+    if (err) goto out;
+    err = cpu_check(s, ei);
+    if (err) goto out;
+    err = sm_bench_traffic_new(sm_scrypt_worker_bytes(s->worker), &s->traffic, ei);
+    if (err) goto out;
+    *out = s;
+    s = NULL;
+out:
+    cpu_teardown(s);
+    return err;
+}
+
+static double cpu_step(void *p)
+{
+    struct cpu_state *s = p;
+    if (sm_scrypt_range(s->worker, commitment, s->next, s->batch, NULL, s->out)) return -1;
+    s->next += s->batch;
+    return s->batch;
+}
+
+static double cpu_bound(void *p, double slice)
+{
+    struct cpu_state *s = p;
+    return sm_scrypt_bound(s->worker, slice);
+}
+
+static double memory_bound(void *p)
+{
+    struct cpu_state *s = p;
+    return (double)sm_bench_traffic_round(s->traffic) / (128.0 * s->n); /* a label writes and reads 128 N bytes */
+}
+
+static void row_start(struct sm_bench_row *row, const char *stage, const char *device, const char *variant,
+                      unsigned threads, const char *unit)
+{
+    memset(row, 0, sizeof *row);
+    (void)snprintf(row->stage, sizeof row->stage, "%s", stage);
+    (void)snprintf(row->device, sizeof row->device, "%s", device);
+    (void)snprintf(row->variant, sizeof row->variant, "%s", variant);
+    (void)snprintf(row->unit, sizeof row->unit, "%s", unit);
+    row->threads = threads;
+}
+
+sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, unsigned threads, double seconds,
+                         const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei)
+{
+    static const struct sm_bench_team_ops ops = {cpu_setup, cpu_teardown};
+    if (threads == 0) threads = sm_cpu_count();
+    struct cpu_ctx ctx = {.n = scrypt_n};
+    struct sm_label_tuned tuned;
+    struct sm_bench_team *team = NULL;
+    struct sm_bench_stat alu, mem;
+    double mem_rates[3];
+    sm_err err = sm_scrypt_pick(sm_cpu(), variant, &ctx.variant, ei);
+    if (err) goto out;
+    if (sm_label_tune_load(ctx.variant, scrypt_n, threads, &tuned)) ctx.tune = &tuned.tune;
+    err = sm_bench_team_new(&ops, &ctx, threads, &team, ei);
+    if (err) goto out;
+    row_start(out, "init", "cpu", ctx.variant->name, threads, "labels/s");
+    err = sm_bench_team_measure(team, cpu_step, cpu_bound, seconds * 0.8, cancel, &out->rate, &alu, ei);
+    if (err) goto out;
+    for (unsigned i = 0; !err && i < 3; i++)
+        err = sm_bench_team_slice(team, memory_bound, seconds * 0.2 / 3, cancel, &mem_rates[i], ei);
+    if (err) goto out;
+    mem = sm_bench_stat_of(mem_rates, 3);
+    out->bytes_per_s = out->rate.median * SM_LABEL_BYTES;
+    out->bounds[0] = (struct sm_bench_bound){"alu", alu.median};
+    out->bounds[1] = (struct sm_bench_bound){"memory", mem.median};
+    out->bounds_n = 2;
+    (void)snprintf(out->note, sizeof out->note, "%s", ctx.tune ? "tuned for this machine" : "default tuning");
+out:
+    sm_bench_team_free(team);
+    return err;
+}
+
+/* ---- OpenCL ---- */
+
+struct gpu_state {
+    struct sm_label_engine engine;
+    struct sm_label_job job;
+    uint8_t *labels;
+    uint64_t next, chunk;
+    double slice; /* seconds that a chunk should not exceed */
+};
+
+static void gpu_teardown(void *p)
+{
+    struct gpu_state *s = p;
+    if (!s) return;
+    sm_label_engine_free(&s->engine);
+    free(s->labels);
+    free(s);
+}
+
+struct gpu_ctx {
+    const char *device_id;
+    uint32_t n;
+    double slice;
+    char variant[64]; /* result */
+};
+
+static double gpu_step(void *p)
+{
+    struct gpu_state *s = p;
+    struct sm_vrf_best best = {0};
+    const struct sm_label_range range = {s->next, s->chunk};
+    const uint64_t start = sm_clock_ns();
+    if (s->engine.ops->compute(s->engine.self, &s->job, range, NULL, s->labels, &best, NULL)) return -1;
+    const uint64_t done = s->chunk;
+    s->next += done;
+    /* a slow device: fit the next chunk to the slice */
+    if (sm_clock_seconds_since(start) > s->slice && s->chunk > 64) s->chunk /= 2;
+    return (double)done;
+}
+
+static sm_err gpu_setup(void *ctx, unsigned index, void **out, struct sm_errinfo *ei)
+{
+    (void)index;
+    struct gpu_ctx *c = ctx;
+    struct gpu_state *s = calloc(1, sizeof *s);
+    if (!s) return sm_fail(ei, SM_E_NOMEM, "out of memory for a benchmark thread");
+    sm_err err = sm_label_engine_gpu(c->device_id, c->n, &s->engine, ei); /* proves the device on known labels */
+    if (err) goto out;
+    s->chunk = s->engine.chunk;
+    s->slice = c->slice;
+    s->labels = malloc(s->chunk * SM_LABEL_BYTES);
+    err = s->labels ? SM_OK : sm_fail(ei, SM_E_NOMEM, "out of memory for %llu labels", (unsigned long long)s->chunk);
+    if (err) goto out;
+    memcpy(s->job.commitment.b, commitment, sizeof commitment);
+    s->job.scrypt_n = c->n;
+    (void)snprintf(c->variant, sizeof c->variant, "%s", s->engine.variant);
+    *out = s;
+    s = NULL;
+out:
+    gpu_teardown(s);
+    return err;
+}
+
+sm_err sm_bench_init_gpu(const char *device_id, uint32_t scrypt_n, double seconds, const struct sm_cancel *cancel,
+                         struct sm_bench_row *out, struct sm_errinfo *ei)
+{
+    static const struct sm_bench_team_ops ops = {gpu_setup, gpu_teardown};
+    struct gpu_ctx ctx = {.device_id = device_id, .n = scrypt_n, .slice = seconds / SM_BENCH_SLICES};
+    struct sm_bench_team *team = NULL;
+    sm_err err = sm_bench_team_new(&ops, &ctx, 1, &team, ei);
+    if (err) return err;
+    row_start(out, "init", device_id, ctx.variant, 0, "labels/s");
+    err = sm_bench_team_measure(team, gpu_step, NULL, seconds, cancel, &out->rate, NULL, ei);
+    out->bytes_per_s = out->rate.median * SM_LABEL_BYTES;
+    sm_bench_team_free(team);
+    return err;
+}

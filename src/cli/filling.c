@@ -1,0 +1,286 @@
+#include "cli/filling.h"
+
+#include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/progress.h"
+#include "post/datadir.h"
+#include "post/difficulty.h"
+#include "util/bytes.h"
+#include "util/clock.h"
+#include "util/io.h"
+#include "util/text.h"
+
+#define NEW_FILE_MULTIPLE 128u /* post.md §3.3 */
+
+/* ---- progress ---- */
+
+static void on_progress(void *ctx, const struct sm_init_progress *p)
+{
+    static const char *const phases[] = {"checking", "writing", "searching the VRF nonce", "done"};
+    struct sm_progress_now now = {
+        .phase = phases[p->phase],
+        .unit = "labels",
+        .bytes_per_unit = SM_LABEL_BYTES,
+        .done = p->labels_done,
+        .total = p->labels_total,
+        .at_start = p->labels_at_start,
+        .file = p->file,
+        .file_done = p->file_labels_done,
+        .file_total = p->file_labels_total,
+        .files = p->files_total,
+    };
+    if (p->phase == SM_INIT_SEARCHING) {
+        now.done = p->searched;
+        now.total = now.at_start = now.files = 0;
+        now.bytes_per_unit = 0;
+    }
+    if (p->has_nonce) (void)snprintf(now.note, sizeof now.note, "nonce %" PRIu64, p->nonce);
+    sm_progress_update(ctx, &now);
+}
+
+/* ---- dry run ---- */
+
+struct estimate {
+    uint64_t labels;
+};
+
+static sm_err count_labels(void *ctx, struct sm_label_range range, const uint8_t *labels,
+                           const struct sm_vrf_best *best, struct sm_errinfo *ei)
+{
+    (void)labels, (void)best, (void)ei;
+    ((struct estimate *)ctx)->labels += range.count;
+    return SM_OK;
+}
+
+/* Labels per second of these engines, from two chunks each; takes the engines over. */
+static sm_err measure(const struct sm_init_cfg *cfg, const struct sm_cancel *cancel, double *out, struct sm_errinfo *ei)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < cfg->engines_n; i++) count += 2 * cfg->engines[i].chunk;
+    const struct sm_label_farm_cfg farm_cfg = {.engines = cfg->engines, .engines_n = cfg->engines_n};
+    struct sm_label_farm *farm = NULL;
+    sm_err err = sm_label_farm_new(&farm_cfg, &farm, ei);
+    if (err) return err;
+    const struct sm_label_job job = {.scrypt_n = cfg->scrypt_n};
+    const struct sm_label_range range = {.first = 0, .count = count};
+    struct estimate done = {0};
+    const uint64_t start_ns = sm_clock_ns();
+    err = sm_label_farm_run(farm, &job, &range, 1, cancel, count_labels, &done, ei);
+    *out = (double)done.labels / sm_clock_seconds_since(start_ns);
+    sm_label_farm_free(farm);
+    return err;
+}
+
+/* Free space where the directory is or will be. */
+static sm_err free_bytes(const char *dir, uint64_t *out, struct sm_errinfo *ei)
+{
+    struct stat st;
+    if (stat(dir, &st) == 0) return sm_io_free_bytes(dir, out, ei);
+    char parent[PATH_MAX];
+    if ((size_t)snprintf(parent, sizeof parent, "%s", dir) >= sizeof parent)
+        return sm_fail(ei, SM_E_ARG, "path too long: %s", dir);
+    return sm_io_free_bytes(dirname(parent), out, ei);
+}
+
+struct plan {
+    struct sm_layout layout;
+    uint64_t labels, present; /* of the subset */
+    uint64_t need_bytes, free_bytes;
+    double labels_per_s;
+};
+
+static sm_err differs(const struct sm_init_cfg *cfg, const char *what, struct sm_errinfo *ei)
+{
+    return sm_fail(ei, SM_E_MISMATCH, "%s: the metadata has another %s than the options; see smesher info", cfg->dir,
+                   what);
+}
+
+static sm_err compare_metadata(const struct sm_init_cfg *cfg, const struct sm_metadata *m, struct sm_errinfo *ei)
+{
+    if (memcmp(m->node_id.b, cfg->node_id.b, 32) != 0) return differs(cfg, "node id", ei);
+    if (memcmp(m->commitment_atx_id.b, cfg->commitment_atx_id.b, 32) != 0) return differs(cfg, "commitment ATX id", ei);
+    if (m->labels_per_unit != cfg->labels_per_unit) return differs(cfg, "number of labels per unit", ei);
+    if (m->max_file_size != cfg->max_file_size) return differs(cfg, "maximum file size", ei);
+    if (cfg->num_units < m->num_units || (cfg->num_units > m->num_units && !cfg->grow))
+        return sm_fail(ei, SM_E_MISMATCH, "%s has %" PRIu32 " units, the options say %" PRIu32 ": use smesher %s",
+                       cfg->dir, m->num_units, cfg->num_units, cfg->num_units < m->num_units ? "shrink" : "grow");
+    return SM_OK;
+}
+
+static uint64_t labels_present(const struct sm_datadir_info *info, const struct sm_layout *l)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < info->files_n; i++) {
+        const uint64_t number = info->files[i].number, have = info->files[i].bytes / SM_LABEL_BYTES;
+        if (number < l->from || number > l->to) continue;
+        const uint64_t want = sm_layout_file_labels(l, number);
+        n += have < want ? have : want;
+    }
+    return n;
+}
+
+static sm_err make_plan(const struct sm_init_cfg *cfg, struct plan *out, struct sm_errinfo *ei)
+{
+    uint64_t num_labels = 0;
+    struct sm_datadir_info info = {0};
+    sm_err err = sm_num_labels(cfg->num_units, cfg->labels_per_unit, &num_labels, ei);
+    if (!err) err = sm_layout_make(num_labels, cfg->max_file_size, cfg->from_file, cfg->to_file, &out->layout, ei);
+    if (err) return err;
+    err = sm_datadir_inspect(cfg->dir, &info, ei);
+    if (err && err != SM_E_NOTFOUND) return err;
+    err = SM_OK;
+    if (info.has_meta)
+        err = compare_metadata(cfg, &info.meta, ei);
+    else if (cfg->max_file_size % NEW_FILE_MULTIPLE)
+        err = sm_fail(ei, SM_E_ARG, "--max-file-size %" PRIu64 " is not a multiple of %u", cfg->max_file_size,
+                      NEW_FILE_MULTIPLE);
+    out->labels = sm_layout_subset_labels(&out->layout);
+    out->present = labels_present(&info, &out->layout);
+    out->need_bytes = (out->labels - out->present) * SM_LABEL_BYTES;
+    sm_datadir_info_fini(&info);
+    return err ? err : free_bytes(cfg->dir, &out->free_bytes, ei);
+}
+
+sm_err sm_filling_check(const struct sm_init_cfg *cfg, struct sm_errinfo *ei)
+{
+    struct plan ignored = {0};
+    return make_plan(cfg, &ignored, ei);
+}
+
+static sm_exit report_plan(struct sm_cli *cli, const struct sm_init_cfg *cfg, const struct plan *p)
+{
+    const double seconds = (double)(p->labels - p->present) / p->labels_per_s;
+    char a[32], b[32], c[32], eta[64];
+    sm_cli_say(cli, "files      %" PRIu64 " to %" PRIu64 " of %" PRIu64 ", up to %s each", p->layout.from, p->layout.to,
+               p->layout.files, sm_text_bytes((double)cfg->max_file_size, a));
+    sm_cli_say(cli, "labels     %s, of which %s are on disk", sm_text_count(p->labels, a),
+               sm_text_count(p->present, b));
+    const bool fits = p->free_bytes >= p->need_bytes;
+    sm_cli_say(cli, "disk       %s needed, %s free%s%s%s", sm_text_bytes((double)p->need_bytes, a),
+               sm_text_bytes((double)p->free_bytes, b), sm_cli_paint(cli, SM_PAINT_BAD),
+               fits ? "" : ": not enough space", sm_cli_paint(cli, SM_PAINT_OFF));
+    sm_cli_say(cli, "time       %s at %s labels/s (%s), measured for a second", sm_text_eta(seconds, eta),
+               sm_text_count((uint64_t)p->labels_per_s, a), sm_text_rate(p->labels_per_s * SM_LABEL_BYTES, c));
+    sm_cli_say(cli, "nothing was written (dry run)");
+    json_t *o = json_pack("{s:b, s:s, s:b}", "dry_run", true, "dir", cfg->dir, "fits", fits);
+    json_object_set_new(o, "scrypt_n", sm_cli_json_u64(cfg->scrypt_n));
+    json_object_set_new(o, "num_units", sm_cli_json_u64(cfg->num_units));
+    json_object_set_new(o, "labels_per_unit", sm_cli_json_u64(cfg->labels_per_unit));
+    json_object_set_new(o, "max_file_size", sm_cli_json_u64(cfg->max_file_size));
+    json_object_set_new(o, "files_total", sm_cli_json_u64(p->layout.files));
+    json_object_set_new(o, "from_file", sm_cli_json_u64(p->layout.from));
+    json_object_set_new(o, "to_file", sm_cli_json_u64(p->layout.to));
+    json_object_set_new(o, "labels", sm_cli_json_u64(p->labels));
+    json_object_set_new(o, "labels_present", sm_cli_json_u64(p->present));
+    json_object_set_new(o, "need_bytes", sm_cli_json_u64(p->need_bytes));
+    json_object_set_new(o, "free_bytes", sm_cli_json_u64(p->free_bytes));
+    json_object_set_new(o, "labels_per_s", sm_cli_json_real(p->labels_per_s));
+    json_object_set_new(o, "estimated_seconds", sm_cli_json_real(seconds));
+    sm_cli_json(cli, o);
+    return fits ? SM_EXIT_DONE : SM_EXIT_NO;
+}
+
+static sm_exit dry_run(struct sm_cli *cli, struct sm_init_cfg *cfg)
+{
+    struct sm_errinfo ei = {0};
+    struct plan plan = {0};
+    sm_err err = make_plan(cfg, &plan, &ei);
+    if (err) {
+        sm_engines_free(cfg->engines, cfg->engines_n);
+    } else {
+        err = measure(cfg, cli->cancel, &plan.labels_per_s, &ei);
+        free(cfg->engines);
+    }
+    return err ? sm_cli_error(cli, err, &ei) : report_plan(cli, cfg, &plan);
+}
+
+/* ---- running ---- */
+
+static json_t *engines_json(const struct sm_init_result *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->engines_n; i++) {
+        const struct sm_label_engine_stats *e = &r->engines[i];
+        json_t *o =
+            json_pack("{s:s, s:s, s:b}", "device", e->device, "variant", e->variant, "quarantined", e->quarantined);
+        json_object_set_new(o, "labels", sm_cli_json_u64(e->labels));
+        json_object_set_new(o, "busy_seconds", sm_cli_json_real((double)e->busy_ns / (double)SM_NS_PER_S));
+        json_object_set_new(o, "problem", e->quarantined ? json_string(e->why) : json_null());
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *result_json(const struct sm_init_cfg *cfg, const struct sm_init_result *r, double seconds)
+{
+    json_t *o = json_pack("{s:s, s:b, s:o, s:o}", "dir", cfg->dir, "complete", r->complete, "node_id",
+                          sm_cli_json_hex(cfg->node_id.b, 32), "commitment_atx_id",
+                          sm_cli_json_hex(cfg->commitment_atx_id.b, 32));
+    json_object_set_new(o, "num_units", sm_cli_json_u64(cfg->num_units));
+    json_object_set_new(o, "labels_per_unit", sm_cli_json_u64(cfg->labels_per_unit));
+    json_object_set_new(o, "max_file_size", sm_cli_json_u64(cfg->max_file_size));
+    json_object_set_new(o, "scrypt_n", sm_cli_json_u64(cfg->scrypt_n));
+    json_object_set_new(o, "labels_written", sm_cli_json_u64(r->labels_written));
+    json_object_set_new(o, "bytes_written", sm_cli_json_u64(r->labels_written * SM_LABEL_BYTES));
+    json_object_set_new(o, "bytes_truncated", sm_cli_json_u64(r->bytes_truncated));
+    json_object_set_new(o, "seconds", sm_cli_json_real(seconds));
+    json_object_set_new(o, "labels_per_s", sm_cli_json_real((double)r->labels_written / seconds));
+    json_object_set_new(o, "nonce", r->has_nonce ? sm_cli_json_u64(r->nonce) : json_null());
+    json_object_set_new(o, "engines", engines_json(r));
+    return o;
+}
+
+static void say_result(struct sm_cli *cli, const struct sm_init_cfg *cfg, const struct sm_init_result *r,
+                       double seconds)
+{
+    char a[32], b[32], c[32], id[SM_HEX_ROOM(32)];
+    sm_cli_say(cli, "%s: %s, %" PRIu32 " units", cfg->dir, r->complete ? "complete" : "not complete", cfg->num_units);
+    sm_cli_say(cli, "node id    %s", sm_hex_encode(cfg->node_id.b, 32, id));
+    sm_cli_say(cli, "written    %s in %s (%s)", sm_text_bytes((double)(r->labels_written * SM_LABEL_BYTES), a),
+               sm_text_duration(seconds, b), sm_text_rate((double)(r->labels_written * SM_LABEL_BYTES) / seconds, c));
+    if (r->bytes_truncated) sm_cli_say(cli, "truncated  %" PRIu64 " bytes of partial labels", r->bytes_truncated);
+    if (r->has_nonce)
+        sm_cli_say(cli, "VRF nonce  %" PRIu64, r->nonce);
+    else
+        sm_cli_say(cli, "VRF nonce  none in this part; merge the parts, or run nonce");
+    for (size_t i = 0; i < r->engines_n; i++)
+        if (r->engines[i].quarantined)
+            sm_cli_say(cli, "%s (%s) was taken out of service: %s", r->engines[i].device, r->engines[i].variant,
+                       r->engines[i].why);
+}
+
+sm_exit sm_filling_run(struct sm_cli *cli, const struct sm_filling_args *args, struct sm_init_cfg *cfg)
+{
+    struct sm_errinfo ei = {0};
+    struct sm_engine_args engine = args->engine;
+    uint64_t labels = 0;
+    if (!args->dry_run && !sm_mul_overflows_u64(cfg->num_units, cfg->labels_per_unit, &labels)) engine.labels = labels;
+    sm_err err = sm_engines_make(&engine, cfg->scrypt_n, &cfg->engines, &cfg->engines_n, &ei);
+    if (err) return sm_cli_error(cli, err, &ei);
+    for (size_t i = 0; args->batch && i < cfg->engines_n; i++) cfg->engines[i].chunk = args->batch;
+    cfg->checkpoint_bytes = args->checkpoint;
+    cfg->recheck_labels = args->recheck;
+    cfg->direct_io = !args->no_direct_io;
+    if (args->dry_run) return dry_run(cli, cfg);
+
+    struct sm_progress *progress = sm_progress_new(cli, cli->command->name);
+    cfg->progress = on_progress;
+    cfg->progress_ctx = progress;
+    static struct sm_init_result result; /* 64 engine records: too large for some stacks */
+    const uint64_t start_ns = sm_clock_ns();
+    err = sm_init_run(cfg, cli->cancel, &result, &ei);
+    const double seconds = sm_clock_seconds_since(start_ns);
+    sm_progress_free(progress);
+    free(cfg->engines);
+    if (err) return sm_cli_error(cli, err, &ei);
+    say_result(cli, cfg, &result, seconds);
+    sm_cli_json(cli, result_json(cfg, &result, seconds));
+    return result.complete ? SM_EXIT_DONE : SM_EXIT_FAILED;
+}

@@ -1,0 +1,37 @@
+/* cli/filling.h: what init and grow have in common: deciding the parameters, running, reporting. */
+#ifndef SM_CLI_FILLING_H
+#define SM_CLI_FILLING_H
+
+#include "cli/subject.h"
+#include "post/init.h"
+
+struct sm_filling_args {
+    const char *dir;
+    struct sm_net_args net;
+    struct sm_engine_args engine;
+    uint32_t num_units, scrypt_n, recheck;
+    uint64_t batch, checkpoint;
+    bool no_direct_io, dry_run;
+};
+#define SM_FILLING_OPTIONS(T, m)                                                                                   \
+    SM_DIR_OPTION(T, m.dir), SM_NET_OPTIONS(T, m.net), SM_SCRYPT_N_OPTION(T, m.scrypt_n),                          \
+        SM_ENGINE_OPTIONS(T, m.engine),                                                                            \
+        SM_OPT_U64(T, m.batch, "batch", NULL, 1, UINT32_MAX, "LABELS", "labels that an engine computes at a time", \
+                   .default_note = "about half a second of work"),                                                 \
+        SM_OPT_SIZE(T, m.checkpoint, "checkpoint", "256MiB", 4096, UINT64_MAX,                                     \
+                    "flush to disk after every so many bytes"),                                                    \
+        SM_OPT_U32(T, m.recheck, "recheck", "16", 1, 1048576, "LABELS",                                            \
+                   "labels at the end of the data that are computed again before it is continued"),                \
+        SM_OPT_FLAG(T, m.no_direct_io, "no-direct-io", "write through the page cache"),                            \
+        SM_OPT_FLAG(T, m.dry_run, "dry-run",                                                                       \
+                    "show layout, disk need and estimated time, and write nothing; exits with 4 when it does not fit")
+
+/* What can be refused without engines and before anything is written: contradicting metadata (more units are fine with
+ * cfg->grow), sizes, file range. Free space is not looked at. For --dry-run, and before a key is made. */
+SM_MUST_CHECK sm_err sm_filling_check(const struct sm_init_cfg *cfg, struct sm_errinfo *ei);
+
+/* Takes `cfg` with ids, sizes and N decided; fills in engines, progress and I/O choices from `args`, runs (or only
+ * explains, with --dry-run), and reports. */
+SM_MUST_CHECK sm_exit sm_filling_run(struct sm_cli *cli, const struct sm_filling_args *args, struct sm_init_cfg *cfg);
+
+#endif

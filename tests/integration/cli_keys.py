@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Identity keys, the signing journal and the signer process from the command line.
+
+usage: cli_keys.py --smesher PROGRAM
+"""
+import json
+import signal
+import socket
+import stat
+import subprocess
+
+import harness
+from cli_common import CliTest
+
+GENESIS = "9eebff023abb17ccb775c602daade8ed708f0a50"
+OTHER = "00" * 20
+ONE = "01" * 32 + "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"
+
+
+class Keys(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.data = self.tmp / "data"
+        self.where = ["--data-dir", self.data]
+        self.here = [*self.where, "--genesis-id", GENESIS]
+        (self.tmp / "pass").write_text("correct horse\n")
+        self.sealing = ["--seal", "--passphrase-file", self.tmp / "pass"]
+
+    def names(self, where=None):
+        return [k["name"] for k in self.document("keys", "list", "--data-dir", where or self.data)["keys"]]
+
+    def test_new_key_is_the_reference_format(self):
+        made = self.document("keys", "new", *self.here)["keys"][0]
+        path = self.data / "identities" / "local.key"
+        text = path.read_text()
+        self.assertRegex(text, r"\A[0-9a-f]{128}\Z")
+        self.assertEqual(text[64:], made["node_id"])
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE((self.data / "signing-journal.db").stat().st_mode), 0o600)
+        self.refused(3, "never replaced", "keys", "new", *self.here)
+        self.assertEqual(path.read_text(), text)
+        shown = self.ok("keys", "show", "local.key", *self.where)
+        self.assertIn(made["node_id"], shown.out)
+        self.assertNotIn(text[:64], shown.out + shown.err)
+
+    def test_sealed_key(self):
+        made = self.document("keys", "new", *self.here, "--name", "a.key", *self.sealing)["keys"][0]
+        self.assertEqual((self.names(), made["sealed"]), (["a.skey"], True))
+        other = self.tmp / "other"
+        self.refused(1, "passphrase", "keys", "import", self.data, "--data-dir", other, "--genesis-id", GENESIS)
+        self.ok("keys", "import", self.data, "--data-dir", other, "--genesis-id", GENESIS, "--passphrase-file",
+                self.tmp / "pass")
+        self.assertEqual(self.names(other), ["a.skey"])
+
+    def test_import_of_a_go_spacemesh_directory(self):
+        old = self.tmp / "old" / "identities"
+        old.mkdir(parents=True)
+        (old / "one.key").write_text(ONE.upper() + "\n")
+        (old / "one.key").chmod(0o644)
+        result = self.ok("keys", "import", self.tmp / "old", *self.here)
+        self.assertIn("others may read", result.err)
+        self.assertNotIn(ONE[:64], result.out + result.err)
+        self.assertEqual((self.data / "identities" / "one.key").read_text(), ONE)
+        self.assertIn("there already", self.ok("keys", "import", self.tmp / "old", *self.here).out)
+        (old / "one.key").write_text(ONE[:-1] + "0")
+        self.refused(3, "do not match", "keys", "import", old / "one.key", *self.here)
+
+    def test_journal_interchange(self):
+        self.ok("keys", "new", *self.here)
+        row = {"kind": "ballot", "slot": 5, "hash": "01" * 32}
+        document = {"metadata": {"interchange_format": "spacemesh-signing-journal", "interchange_format_version": 1,
+                                 "genesis_id": GENESIS},
+                    "data": [{"subject": "aa" * 32, "minimal_slots": [], "signed": [row]}]}
+        file, out = self.tmp / "in.json", self.tmp / "out.json"
+        file.write_text(json.dumps(document))
+        self.assertEqual(self.document("keys", "import-journal", file, *self.here)["rows"], 1)
+        self.ok("keys", "export-journal", "--out", out, *self.here)
+        exported = json.loads(out.read_text())
+        self.assertEqual(exported["data"][0]["signed"], [row])
+        self.assertEqual(exported["data"][0]["minimal_slots"], [{"kind": "ballot", "slot": 6}])
+        row["hash"] = "02" * 32
+        file.write_text(json.dumps(document))
+        self.refused(3, ["01" * 32, "02" * 32], "keys", "import-journal", file, *self.here)
+        self.refused(3, "genesis ID", "keys", "export-journal", "--out", out, *self.where, "--genesis-id", OTHER)
+        self.refused(2, "--genesis-id", "keys", "new", *self.where, "--genesis-id", "00")
+
+    def test_signer_process(self):
+        self.ok("keys", "new", *self.here)
+        path = self.data / "s"
+        argv = [harness.OPTIONS.smesher, "signer", "--json", *map(str, self.here), "--socket", str(path)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                self.assertIn("ready", process.stderr.readline())
+                self.refused(1, "in use by another process", "signer", *self.here, "--socket", self.data / "t")
+                self.refused(1, "in use by another process", "keys", "export-journal", "--out", self.tmp / "x", *self.here)
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.connect(str(path))
+                    s.sendall((35).to_bytes(4, "little") + bytes([1, 0, 0]) + bytes(32))
+                    answer = s.recv(4096)
+                self.assertEqual(answer[4:26], bytes([1, 0]) + bytes.fromhex(GENESIS))
+            finally:
+                process.send_signal(signal.SIGTERM)
+            out, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0)
+        self.assertEqual(json.loads(out)["identities"], 1)
+        self.assertFalse(path.exists())
+
+    def test_signer_refuses_to_start(self):
+        self.refused(1, "no signing journal", "signer", *self.here, "--socket", self.data / "s")
+        self.ok("keys", "new", *self.here, "--name", "a.key")
+        (self.data / "identities" / "one.key").write_text(ONE)
+        self.refused(3, "does not belong to identity", "signer", *self.here, "--socket", self.data / "s")
+        (self.data / "identities" / "one.key").unlink()
+        (self.data / "signing-journal.db").unlink()
+        self.refused(1, "no signing journal", "signer", *self.here, "--socket", self.data / "s")
+        self.refused(1, "no signing journal", "keys", "new", *self.here, "--name", "b.key")
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -113,7 +113,9 @@ static sm_err check_out(const char *path, struct sm_errinfo *ei)
     struct stat st;
     if ((size_t)snprintf(dir, sizeof dir, "%s", path) >= sizeof dir)
         return sm_fail(ei, SM_E_ARG, "path too long: %s", path);
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return sm_fail(ei, SM_E_ARG, "--out %s is a directory", path);
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return sm_fail(ei, SM_E_ARG, "--out %s is %s, not a file; leave --out away to print the proof", path,
+                       S_ISDIR(st.st_mode) ? "a directory" : "a device or pipe");
     if (access(dirname(dir), W_OK) != 0) return sm_fail_errno(ei, errno, "cannot write into %s for --out", dir);
     return SM_OK;
 }
@@ -161,6 +163,39 @@ static json_t *document(const struct sm_prove_result *r, const char *text)
     return o;
 }
 
+static bool same_meta(const struct sm_proof_meta *a, const struct sm_proof_meta *b)
+{
+    return memcmp(a->node_id.b, b->node_id.b, 32) == 0 &&
+           memcmp(a->commitment_atx_id.b, b->commitment_atx_id.b, 32) == 0 &&
+           memcmp(a->challenge.b, b->challenge.b, 32) == 0 && a->num_units == b->num_units &&
+           a->labels_per_unit == b->labels_per_unit;
+}
+
+/* What is at --out before the work begins: nothing (or an empty file, as mktemp makes), or this very proof. Anything else
+ * is not ours to overwrite. */
+static sm_err read_proof(void *args_of_command, const struct sm_proof_meta *meta, struct sm_proof *out, bool *found,
+                         struct sm_errinfo *ei)
+{
+    const struct args *a = args_of_command;
+    struct sm_proof_meta its = {0};
+    char *text = NULL;
+    size_t n = 0;
+    bool has_meta = false;
+    sm_err err = sm_io_read_file(a->out, SM_PROOF_JSON_MAX, &text, &n, ei);
+    if (err == SM_E_NOTFOUND || (!err && n == 0)) {
+        free(text);
+        return SM_OK;
+    }
+    if (!err) err = sm_proof_decode_json(text, n, a->out, out, &its, &has_meta, ei);
+    free(text);
+    *found = !err && has_meta && same_meta(meta, &its);
+    if (*found || (err && err != SM_E_FORMAT)) return err;
+    return sm_fail(ei, SM_E_MISMATCH,
+                   "--out %s exists and is not a proof over this data for this challenge; it is left as it is: move it "
+                   "away or choose another name",
+                   a->out);
+}
+
 /* Called with the finished proof while the prover still remembers it. */
 static sm_err write_proof(void *args_of_command, const struct sm_prove_result *r, struct sm_errinfo *ei)
 {
@@ -178,7 +213,9 @@ static sm_exit report(struct sm_cli *cli, const struct args *a, const struct sm_
     char *text = NULL, k2pow[32], scan[32], size[32];
     sm_err err = sm_proof_encode_json(&r->proof, &r->meta, &text, &ei);
     if (err) return sm_cli_error(cli, err, &ei);
-    if (a->out) {
+    if (a->out && r->passes == 0) {
+        sm_cli_say(cli, "proof      %s was there already, and verifies", a->out);
+    } else if (a->out) {
         sm_cli_say(cli, "proof      %s", a->out);
         sm_cli_say(cli, "nonce      %" PRIu32 ", found in pass %" PRIu32, r->proof.nonce, r->passes);
         sm_cli_say(cli, "time       k2pow %s, scan %s of %s", sm_text_duration(r->k2pow_s, k2pow),
@@ -213,6 +250,7 @@ static sm_exit run(struct sm_cli *cli, void *args_of_command)
         cfg.state_dir = a->no_state ? "" : a->state_dir;
         cfg.checkpoint_bytes = a->checkpoint;
         cfg.verify = !a->no_self_check;
+        cfg.recall = a->out ? read_proof : NULL;
         cfg.deliver = a->out ? write_proof : NULL;
         cfg.deliver_ctx = args_of_command;
         cfg.progress = on_progress;
@@ -232,7 +270,9 @@ const struct sm_command sm_cmd_prove = {
     .details =
         "Solves k2pow for every group of 16 nonces, then reads all data once per pass until a nonce has enough good "
         "labels. An interrupted proof continues where it stopped when the same command is run again. The proof is "
-        "a JSON document that verify-proof reads.",
+        "a JSON document that verify-proof reads. When FILE of --out holds the proof already, it is verified and left; "
+        "any "
+        "other content is refused.",
     .options = options,
     .args_bytes = sizeof(struct args),
     .run = run,

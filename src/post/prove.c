@@ -126,7 +126,7 @@ static sm_err make_k2pow(struct sm_prover *p, struct sm_errinfo *ei)
     const uint64_t start = sm_clock_ns();
     sm_err err = sm_prove_k2pow(p, ei);
     if (err == SM_E_MISMATCH && p->pass.has_pow) {
-        sm_log(SM_LOG_WARN, "post", "checkpoint ignored, starting over", "reason=\"%s\"", ei ? ei->text : "k2pow");
+        sm_log(SM_LOG_WARN, "post", "checkpoint ignored", "reason=\"%s\"", ei ? ei->text : "k2pow");
         p->result.resumed = false;
         start_pass(p, 0);
         err = sm_prove_k2pow(p, ei);
@@ -172,6 +172,15 @@ static sm_err run_passes(struct sm_prover *p, struct sm_errinfo *ei)
     }
 }
 
+static void set_meta(struct sm_prover *p)
+{
+    p->result.meta = (struct sm_proof_meta){.node_id = p->data.node_id,
+                                            .commitment_atx_id = p->data.commitment_atx_id,
+                                            .challenge = p->cfg->challenge,
+                                            .num_units = p->data.num_units,
+                                            .labels_per_unit = p->data.labels_per_unit};
+}
+
 static void set_result(struct sm_prover *p)
 {
     struct sm_prove_result *r = &p->result;
@@ -183,15 +192,10 @@ static void set_result(struct sm_prover *p)
     r->proof.pow = p->pass.pow[p->pass.winner / SM_NONCES_PER_GROUP];
     r->proof.indices_n = (uint32_t)sm_indices_bytes(num_labels, l->k2);
     sm_indices_pack(r->indices, l->k2, sm_index_bits(num_labels), r->proof.indices);
-    r->meta = (struct sm_proof_meta){.node_id = p->data.node_id,
-                                     .commitment_atx_id = p->data.commitment_atx_id,
-                                     .challenge = p->cfg->challenge,
-                                     .num_units = p->data.num_units,
-                                     .labels_per_unit = p->data.labels_per_unit};
 }
 
-/* Recomputes the chosen labels: this is where damaged data or a wrong N shows. */
-static sm_err verify_result(struct sm_prover *p, struct sm_errinfo *ei)
+/* Recomputes the chosen labels. */
+static sm_err judge(struct sm_prover *p, struct sm_verdict *out, struct sm_errinfo *ei)
 {
     struct sm_randomx_cfg light = p->cfg->randomx;
     light.mode = SM_RANDOMX_LIGHT;
@@ -199,9 +203,16 @@ static sm_err verify_result(struct sm_prover *p, struct sm_errinfo *ei)
     sm_err err = sm_verifier_new(&p->cfg->params, &light, &v, ei);
     if (err) return err;
     const struct sm_verify_job job = {.proof = &p->result.proof, .meta = &p->result.meta, .mode = SM_VERIFY_STRICT};
-    struct sm_verdict verdict = {0};
-    err = sm_verify_one(v, &job, &verdict, ei);
+    err = sm_verify_one(v, &job, out, ei);
     sm_verifier_free(v);
+    return err;
+}
+
+/* This is where damaged data or a wrong N shows. */
+static sm_err verify_result(struct sm_prover *p, struct sm_errinfo *ei)
+{
+    struct sm_verdict verdict = {0};
+    sm_err err = judge(p, &verdict, ei);
     if (!err && verdict.code != SM_VERDICT_VALID)
         err = sm_fail(ei, SM_E_MISMATCH,
                       "the proof found does not verify: %s; the labels in %s are damaged or were made with another N: "
@@ -210,9 +221,35 @@ static sm_err verify_result(struct sm_prover *p, struct sm_errinfo *ei)
     return err;
 }
 
+/* A crash between delivery and the removal of the checkpoint must not cost a second proof. */
+static sm_err recall(struct sm_prover *p, bool *found, struct sm_errinfo *ei)
+{
+    struct sm_prove_result *r = &p->result;
+    struct sm_verdict verdict = {0};
+    sm_err err = p->cfg->recall(p->cfg->deliver_ctx, &r->meta, &r->proof, found, ei);
+    if (err || !*found) return err;
+    err = judge(p, &verdict, ei);
+    if (!err && verdict.code != SM_VERDICT_VALID)
+        err = sm_fail(ei, SM_E_MISMATCH, "the proof for this challenge that is already there does not verify: %s",
+                      verdict.text);
+    const uint64_t num_labels = p->data.layout.num_labels;
+    r->indices_n = p->cfg->params.k2;
+    if (!err)
+        err = sm_indices_unpack(r->proof.indices, r->proof.indices_n, sm_index_bits(num_labels), r->indices_n,
+                                r->indices, ei);
+    if (!err && sm_prove_checkpoint_load(p)) sm_prove_checkpoint_remove(p);
+    return err;
+}
+
 static sm_err prove(struct sm_prover *p, struct sm_errinfo *ei)
 {
+    bool found = false;
     start_pass(p, 0);
+    set_meta(p);
+    if (p->cfg->recall) {
+        const sm_err failed = recall(p, &found, ei);
+        if (failed || found) return failed;
+    }
     p->result.resumed = sm_prove_checkpoint_load(p);
     sm_err err = run_passes(p, ei);
     if (err) return err;

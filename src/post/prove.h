@@ -41,10 +41,14 @@ struct sm_prove_cfg {
     uint64_t checkpoint_bytes;     /* a checkpoint after every so many bytes scanned; 0 = default 4 GiB */
     struct sm_randomx_cfg randomx; /* mode and so on; key is ignored */
     bool verify;                   /* verify the finished proof strictly before returning it */
+    /* Looks for a proof about `meta` that an earlier run delivered, so that it is not made again: the run then verifies it
+     * strictly and ends. NULL, or *found false: prove. */
+    sm_err (*recall)(void *ctx, const struct sm_proof_meta *meta, struct sm_proof *out, bool *found,
+                     struct sm_errinfo *ei);
     /* Stores the finished proof where a crash cannot reach it; the checkpoint goes only after that. A failure is that
      * of sm_prove_run, and the next run has the proof at once. NULL: nothing to wait for. */
     sm_err (*deliver)(void *ctx, const struct sm_prove_result *r, struct sm_errinfo *ei);
-    void *deliver_ctx;
+    void *deliver_ctx; /* of recall too */
     void (*progress)(void *ctx, const struct sm_prove_progress *p);
     void *progress_ctx;
 };
@@ -54,17 +58,18 @@ struct sm_prove_result {
     struct sm_proof_meta meta;
     uint64_t indices[SM_K2_MAX]; /* ascending */
     uint32_t indices_n;
-    uint32_t passes;
+    uint32_t passes;     /* 0: recalled */
     uint64_t bytes_read; /* in this process */
     double k2pow_s, scan_s;
     bool resumed;
 };
 
 /* Blocks for minutes to hours. Refusals: SM_E_NOTFOUND (a data file is missing: named; no metadata; no VRF nonce),
- * SM_E_FORMAT (a short or odd file: named), SM_E_MISMATCH (unit limits, N), SM_E_ARG (nonces, k1, k2), SM_E_BUSY.
+ * SM_E_FORMAT (a short or odd file: named), SM_E_MISMATCH (unit limits, N; a recalled proof does not verify), SM_E_ARG (nonces, k1, k2), SM_E_BUSY.
  * SM_E_CANCELLED within 100 ms of the request, checkpointed. SM_E_NOTFOUND "all 4096 nonces tried".
- * The checkpoint holds, per pass: k2pow results, position, and the good labels found so far; it is removed on success, or
- * when the proof found does not verify, and ignored (with a log line) when it belongs to another challenge, parameter set or data set. */
+ * The checkpoint holds, per pass: k2pow results, position, and the good labels found so far; it is removed on success,
+ * or when the proof found does not verify, and ignored (with a log line) when it belongs to another challenge,
+ * parameter set or data set. */
 SM_MUST_CHECK sm_err sm_prove_run(const struct sm_prove_cfg *cfg, const struct sm_cancel *cancel,
                                   struct sm_prove_result *out, struct sm_errinfo *ei);
 

@@ -192,6 +192,6 @@ bool sm_prove_checkpoint_load(struct sm_prover *p)
     const char *why = err ? ei.text : restore(p, (const uint8_t *)bytes, n);
     free(bytes);
     if (!why) return true;
-    sm_log(SM_LOG_WARN, "post", "checkpoint ignored, starting over", "file=%s reason=\"%s\"", p->checkpoint_path, why);
+    sm_log(SM_LOG_WARN, "post", "checkpoint ignored", "file=%s reason=\"%s\"", p->checkpoint_path, why);
     return false;
 }

@@ -48,6 +48,24 @@ class Cycle(CliTest):
         out = self.ok("verify-proof", "--network", "tiny", "--mode", "strict", "--challenge", CHALLENGE, proof).out
         self.assertIn(": valid", out)
 
+        # The same command again finds its proof; what is something else is not overwritten.
+        before = (proof.stat().st_mtime_ns, proof.read_bytes())
+        again = ["prove", "--dir", data, "--network", "tiny", "--out", proof, "--challenge"]
+        self.assertIn("was there already", self.ok(*again, CHALLENGE).out)
+        recalled = self.document(*again, CHALLENGE)
+        self.assertEqual((recalled["statistics"]["passes"], recalled["proof"]), (0, document["proof"]))
+        self.refused(3, ["p.json", "not a proof", "left as it is"], *again, "44" * 32)
+        self.assertEqual((proof.stat().st_mtime_ns, proof.read_bytes()), before)
+        forged = json.loads(before[1])
+        forged["proof"]["pow"] += 1 << 56  # strict verification refuses its top byte
+        for content, why in ((json.dumps(forged), "does not verify"), ("notes of mine", "not a proof")):
+            proof.write_text(content)
+            self.refused(3, why, *again, CHALLENGE)
+            self.assertEqual(proof.read_text(), content)
+        proof.write_text("")
+        self.ok(*again, CHALLENGE)
+        self.assertEqual(json.loads(proof.read_text()), document)
+
     def test_fastnet_proof_on_stdout_and_every_mode(self):
         data = self.tmp / "data"
         self.init(data, network="fastnet")

@@ -58,8 +58,8 @@ static const struct sm_romix_ops ops = {
     .streams = true,
 };
 static const struct sm_scrypt_tune tunes[] = {
-    {.groups = 1, .sets = 4, .lookup_gap = 1, .prefetch = 2, .stream = 2},
     {.groups = 1, .sets = 5, .lookup_gap = 1, .prefetch = 2, .stream = 2},
+    {.groups = 1, .sets = 4, .lookup_gap = 1, .prefetch = 2, .stream = 2},
     {.groups = 1, .sets = 6, .lookup_gap = 1, .prefetch = 2, .stream = 2},
     {.groups = 1, .sets = 4, .lookup_gap = 1, .prefetch = 2, .stream = 1},
     {.groups = 1, .sets = 2, .lookup_gap = 1, .prefetch = 1, .stream = 2},

@@ -54,7 +54,7 @@ class Cycle(CliTest):
         self.assertIn("was there already", self.ok(*again, CHALLENGE).out)
         recalled = self.document(*again, CHALLENGE)
         self.assertEqual((recalled["statistics"]["passes"], recalled["proof"]), (0, document["proof"]))
-        self.refused(3, ["p.json", "not a proof", "left as it is"], *again, "44" * 32)
+        self.refused(3, ["proof.json", "not a proof", "left as it is"], *again, "44" * 32)
         self.assertEqual((proof.stat().st_mtime_ns, proof.read_bytes()), before)
         forged = json.loads(before[1])
         forged["proof"]["pow"] += 1 << 56  # strict verification refuses its top byte

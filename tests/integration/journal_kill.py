@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Kills processes that sign, at random times and at every kind of file call, and compares what they released with what
-the journal holds: never two hashes for one slot, never a signature without its row, never a lost key.
+"""Kills processes that sign, at random times and at every kind of file call, and makes their disk fail at each of its
+calls; compares what they released with what the journal holds: never two hashes for one slot, never a signature without
+its row, never a lost key.
 
 usage: journal_kill.py --writer PROGRAM --shim OBJECT [--kills N] [--seed N]
 """
@@ -10,6 +11,7 @@ import os
 import pathlib
 import random
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -37,6 +39,15 @@ def watched(name):
     directory = pathlib.Path(name) / "data"
     directory.mkdir()
     return directory
+
+
+def start_faulty(directory, log, fault, stats):
+    """A signer whose disk fails as `fault` says; how often it did so is written to `stats`."""
+    stats.write_bytes(bytes(11 * 8))
+    env = dict(os.environ, LD_PRELOAD=ARGS.shim, FAULTIO_DIR=os.path.realpath(directory), FAULTIO_MATCH="journal.db",
+               FAULTIO_STATS=str(stats), **fault)
+    args = [ARGS.writer, "sign", str(directory), str(log), str(RANDOM.randrange(1 << 32))]
+    return subprocess.run(args, env=env, stderr=subprocess.PIPE, text=True, timeout=120)
 
 
 def end(process, kill_after_s=None):
@@ -100,6 +111,42 @@ def kill_signers(kills):
     return done, signatures
 
 
+def faults_injected(stats):
+    return struct.unpack("<11Q", stats.read_bytes())[10]
+
+
+def one_fault(fault):
+    """Signs on a failing disk, then on a sound one. True when the disk failed, and with it the process."""
+    with tempfile.TemporaryDirectory(prefix="smesher-journal-") as name:
+        directory, log, stats = watched(name), pathlib.Path(name) / "released", pathlib.Path(name) / "stats"
+        assert not end(start(directory, "new", directory, "a.key", pathlib.Path(name) / "made"))
+        assert not end(start(directory, "sign", directory, log, RANDOM.randrange(1 << 32)))
+        done = start_faulty(directory, log, fault, stats)
+        injected = faults_injected(stats)
+        assert done.returncode == 0 or (done.returncode == 1 and injected), f"seed {SEED}: {fault}: {done}"
+        assert done.returncode == 0 or "journal" in done.stderr, f"seed {SEED}: {fault}: {done.stderr}"
+        compare(directory, log)
+        assert not end(start(directory, "sign", directory, log, RANDOM.randrange(1 << 32)))
+        compare(directory, log)
+        return injected, done.returncode != 0
+
+
+def fail_signers():
+    """Each write and flush in turn fails, alone or with all after it; then disks with little room and short writes."""
+    runs = refused = 0
+    for op in ("write", "sync"):
+        for code, count in (("EIO", 1), ("EIO", 0), ("ENOSPC", 0)):
+            for k in (1, 2, 3, 4, 5, 7, 10, 14, 20):
+                injected, failed = one_fault({"FAULTIO_FAIL": f"{op}:{code}:{k}:{count}"})
+                runs, refused = runs + bool(injected), refused + failed # one that only met the last checkpoint has signed
+    for room in (0, 100, 5000, 20000):
+        injected, failed = one_fault({"FAULTIO_SPACE": str(room)})
+        runs, refused = runs + bool(injected), refused + failed
+    injected, failed = one_fault({"FAULTIO_SHORT": str(SEED)})
+    assert injected and not failed, f"seed {SEED}: short transfers"
+    return runs + 1, refused
+
+
 def kill_makers():
     """Every file call of making a key, in turn."""
     for k in range(1, 300):
@@ -116,6 +163,7 @@ def kill_makers():
 
 POINTS = kill_makers()
 DONE, SIGNATURES = kill_signers(ARGS.kills)
-assert SIGNATURES > 0 and POINTS > 3
+FAULTS, REFUSED = fail_signers()
+assert SIGNATURES > 0 and POINTS > 3 and FAULTS > 20 and REFUSED > 15
 print(f"seed {SEED}: {DONE} kills while signing, {SIGNATURES} signatures released and all recorded; "
-      f"{POINTS} kills while making keys")
+      f"{POINTS} kills while making keys; {FAULTS} failing disks, which ended {REFUSED} signers")

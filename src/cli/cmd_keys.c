@@ -140,7 +140,10 @@ static sm_err import_file(struct sm_cli *cli, const struct args *a, struct store
     char to[SM_KEY_NAME_ROOM];
     const bool seal = a->seal || is_sealed_name(name); /* what was sealed stays so */
     name_of(name, seal, to);
-    sm_err err = sm_keyfile_read(path, st->pass.bytes ? &st->pass : NULL, &s, &exposed, ei);
+    sm_err err = SM_OK;
+    if (is_sealed_name(name) && !st->pass.bytes) err = sm_keys_passphrase(cli, &a->keys, false, &st->pass, ei);
+    if (err) return err;
+    err = sm_keyfile_read(path, st->pass.bytes ? &st->pass : NULL, &s, &exposed, ei);
     if (err) return err;
     if (exposed) sm_log(SM_LOG_WARN, "keys", "others may read this key file: chmod 600", "file=%s", path);
     err = store(cli, &st->paths, st->journal, to, s, seal ? &st->pass : NULL, st->list, ei);

@@ -79,7 +79,7 @@ static sm_err text_open(const struct key_text *t, const char *path, const struct
 {
     const struct sm_slice s = {t->p, t->n};
     if (!is_sealed(t)) return sm_keyfile_decode(s, path, out, ei);
-    if (!pass) return sm_fail(ei, SM_E_REFUSED, "%s is sealed: a passphrase is needed", path);
+    if (!pass) return sm_fail(ei, SM_E_REFUSED, "%s is sealed: give its passphrase by file or descriptor", path);
     return sm_sealed_open(s, path, pass, out, ei);
 }
 

@@ -3,17 +3,22 @@
 
 usage: cli_keys.py --smesher PROGRAM
 """
+import contextlib
 import json
+import os
+import pty
 import signal
 import socket
 import stat
 import subprocess
+import unittest
 
 import harness
 from cli_common import CliTest
 
 GENESIS = "9eebff023abb17ccb775c602daade8ed708f0a50"
 OTHER = "00" * 20
+ASK_NODE_IDS = (35).to_bytes(4, "little") + bytes([1, 0, 0]) + bytes(32)
 ONE = "01" * 32 + "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"
 
 
@@ -84,26 +89,79 @@ class Keys(CliTest):
         self.refused(3, "genesis ID", "keys", "export-journal", "--out", out, *self.where, "--genesis-id", OTHER)
         self.refused(2, "--genesis-id", "keys", "new", *self.where, "--genesis-id", "00")
 
-    def test_signer_process(self):
-        self.ok("keys", "new", *self.here)
+    @contextlib.contextmanager
+    def signer(self):
+        """A running signer: its socket and its process."""
         path = self.data / "s"
         argv = [harness.OPTIONS.smesher, "signer", "--json", *map(str, self.here), "--socket", str(path)]
         with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             try:
                 self.assertIn("ready", process.stderr.readline())
-                self.refused(1, "in use by another process", "signer", *self.here, "--socket", self.data / "t")
-                self.refused(1, "in use by another process", "keys", "export-journal", "--out", self.tmp / "x", *self.here)
-                with socket.socket(socket.AF_UNIX) as s:
-                    s.connect(str(path))
-                    s.sendall((35).to_bytes(4, "little") + bytes([1, 0, 0]) + bytes(32))
-                    answer = s.recv(4096)
-                self.assertEqual(answer[4:26], bytes([1, 0]) + bytes.fromhex(GENESIS))
+                yield path, process
             finally:
                 process.send_signal(signal.SIGTERM)
+
+    def test_signer_process(self):
+        self.ok("keys", "new", *self.here)
+        with self.signer() as (path, process):
+            self.refused(1, "in use by another process", "signer", *self.here, "--socket", self.data / "t")
+            self.refused(1, "in use by another process", "keys", "export-journal", "--out", self.tmp / "x", *self.here)
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(str(path))
+                s.sendall(ASK_NODE_IDS)
+                answer = s.recv(4096)
+            self.assertEqual(answer[4:26], bytes([1, 0]) + bytes.fromhex(GENESIS))
+            process.send_signal(signal.SIGTERM)
             out, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0)
         self.assertEqual(json.loads(out)["identities"], 1)
         self.assertFalse(path.exists())
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can be another user")
+    def test_signer_answers_no_other_user(self):
+        self.ok("keys", "new", *self.here)
+        self.tmp.chmod(0o755)
+        self.data.chmod(0o755)
+        ask = ("import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+               "s.sendall(bytes.fromhex(sys.argv[2])); print(len(s.recv(4096)))")
+        argv = ["python3", "-c", ask]
+        with self.signer() as (path, _):
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode) & 0o077, 0)
+            path.chmod(0o666)  # what the file's mode forbids is refused again inside
+            argv += [str(path), ASK_NODE_IDS.hex()]
+            ours = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+            theirs = subprocess.run(argv, capture_output=True, text=True, timeout=60, user=65534)
+        self.assertGreater(int(ours.stdout), 22, ours.stderr)
+        self.assertTrue(theirs.stdout == "0\n" or "BrokenPipe" in theirs.stderr or "ConnectionReset" in theirs.stderr,
+                        theirs)
+
+    def on_terminal(self, answers, *args):
+        """Runs with a terminal of its own, typing an answer at every prompt: what it showed, and the exit status."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execv(harness.OPTIONS.smesher, [harness.OPTIONS.smesher, *map(str, args)])
+        shown, answers = "", list(answers)
+        with contextlib.suppress(OSError):  # EIO: the other side has closed
+            while part := os.read(fd, 4096).decode():
+                shown += part
+                if answers and shown.endswith(": "):
+                    os.write(fd, answers.pop(0).encode() + b"\n")
+        os.close(fd)
+        self.assertEqual(answers, [], shown)
+        return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def test_passphrase_on_the_terminal(self):
+        shown, status = self.on_terminal(["correct horse", "correct house"], "keys", "new", *self.here, "--seal")
+        self.assertIn("differ", shown)
+        self.assertNotIn("correct", shown)
+        self.assertEqual((status, (self.data / "identities" / "local.skey").exists()), (3, False))
+        shown, status = self.on_terminal(["correct horse"] * 2, "keys", "new", *self.here, "--seal")
+        self.assertEqual((status, self.names()), (0, ["local.skey"]), shown)
+        self.assertNotIn("correct", shown)
+        shown, status = self.on_terminal(["wrong"], "keys", "import", self.data, "--data-dir", self.tmp / "other",
+                                         "--genesis-id", GENESIS)
+        self.assertIn("passphrase", shown)
+        self.assertNotEqual(status, 0)
 
     def test_signer_refuses_to_start(self):
         self.refused(1, "no signing journal", "signer", *self.here, "--socket", self.data / "s")

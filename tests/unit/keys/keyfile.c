@@ -96,7 +96,7 @@ Test(keyfile, sealed)
     sm_secret_return(s);
     sm_secret_free(back);
     REFUSED(SM_E_REFUSED, "wrong passphrase", sm_keyfile_read(path, &wrong, &back, NULL, &ei));
-    REFUSED(SM_E_REFUSED, "passphrase is needed", sm_keyfile_read(path, NULL, &back, NULL, &ei));
+    REFUSED(SM_E_REFUSED, "give its passphrase", sm_keyfile_read(path, NULL, &back, NULL, &ei));
     struct sm_keyring ring = {0};
     OK(sm_keyring_load(dir, SM_KEYRING_LIST, NULL, &ring, &ei));
     cr_assert_eq(ring.n, 1u);

@@ -21,6 +21,8 @@ const struct sm_option sm_cli_global_options[] = {
     SM_OPT_FLAG(struct sm_cli_globals, help, "help", "show this help"),
     SM_OPT_FLAG(struct sm_cli_globals, version, "version", "show the version", .hidden = true),
     SM_OPT_FLAG(struct sm_cli_globals, man, "man", "print the manual page source", .hidden = true),
+    SM_OPT_CHOICE(struct sm_cli_globals, completion, "completion", NULL, sm_completion_shells,
+                  "print the completion script of a shell", .hidden = true),
     SM_OPT_FLAG(struct sm_cli_globals, json, "json", "print one JSON document on stdout, also on failure"),
     SM_OPT_FLAG(struct sm_cli_globals, no_color, "no-color", "no colours (also: NO_COLOR in the environment)"),
     SM_OPT_CHOICE(struct sm_cli_globals, log_level, "log-level", "info", log_levels,
@@ -237,6 +239,10 @@ static sm_exit dispatch(struct sm_cli *cli, int argc, char **argv, const char **
     if (err) return sm_cli_error(cli, err, &ei);
     if (cli->global.man) {
         sm_man_print();
+        return SM_EXIT_DONE;
+    }
+    if (sm_options_given(&sets[0], "completion")) {
+        sm_completion_print(cli->global.completion);
         return SM_EXIT_DONE;
     }
     static char version[] = "version", help[] = "help";

@@ -48,6 +48,7 @@ extern const struct sm_command *const sm_commands[];
 /* Options that every command has. */
 struct sm_cli_globals {
     bool help, version, man, json, no_color;
+    uint32_t completion;          /* position in sm_completion_shells, when given */
     uint32_t log_level;           /* sm_log_level */
     uint32_t progress_interval_s; /* between progress lines when stderr is no terminal */
 };
@@ -123,5 +124,9 @@ int sm_cli_main(int argc, char **argv);
 /* --help of one command, of the program (command NULL), and the manual page, on stdout. */
 void sm_help_print(const struct sm_command *command);
 void sm_man_print(void);
+
+/* The script that completes our command line in a shell, on stdout. cli/completion.c */
+extern const char *const sm_completion_shells[]; /* "bash", "zsh", "fish"; NULL ends */
+void sm_completion_print(uint32_t shell);        /* position in sm_completion_shells */
 
 #endif

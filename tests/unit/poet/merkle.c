@@ -221,7 +221,7 @@ Test(merkle, random_proofs_hold_and_break_with_any_byte)
         uint64_t indices[70], seen[64] = {0};
         size_t indices_n = 0;
         uint8_t node[32];
-        const uint32_t share = 1 + random[r++] % 8;
+        const uint32_t share = 1 + random[r++ % 4096] % 8;
         for (size_t i = 0; i < n; i++)
             if (random[r++ % 4096] % share == 0) indices[indices_n++] = i;
         if (indices_n == 0) indices[indices_n++] = random[r++ % 4096] % n;

@@ -85,6 +85,11 @@ static randomx_flags machine_flags(void)
     return flags;
 }
 
+uint32_t sm_randomx_recommended_flags(void)
+{
+    return (uint32_t)machine_flags() & ~(uint32_t)RANDOMX_FLAG_SECURE;
+}
+
 /* Asked before the library is: when its allocation fails it leaks (1.1.10, the JIT compiler of the cache). */
 static bool large_pages_possible(uint64_t bytes)
 {

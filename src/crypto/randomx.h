@@ -43,6 +43,10 @@ sm_randomx_mode sm_randomx_mode_of(const struct sm_randomx *rx);
 /* "huge", "transparent" or "normal": what backs the dataset (or the cache in light mode). */
 const char *sm_randomx_pages(const struct sm_randomx *rx);
 
+/* What this machine can do for light mode, in the numbers of the library's flags (2 AES, 8 code generation, 32 and 64
+ * Argon2); never those that are the operator's choice (large pages, all memory, secure pages). */
+uint32_t sm_randomx_recommended_flags(void);
+
 /* A VM is used by one thread at a time. Hashing saves and restores the floating-point environment. */
 struct sm_randomx_vm;
 SM_MUST_CHECK sm_err sm_randomx_vm_new(struct sm_randomx *rx, struct sm_randomx_vm **out, struct sm_errinfo *ei);

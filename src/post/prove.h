@@ -35,9 +35,10 @@ struct sm_prove_cfg {
     const unsigned *cores;        /* pinning, `threads` entries; NULL = none */
     unsigned readers;             /* reader threads; 0 = default */
     bool direct_io;               /* O_DIRECT, falls back; default on in the command */
-    bool reference_tail;   /* drop the last (labels mod 8) of every file and 1 MiB batch tail as the reference does */
-    const char *isa;       /* AES variant, NULL = best */
-    const char *state_dir; /* checkpoint and k2pow cache; NULL = the data directory; "" = keep nothing */
+    bool reference_tail;    /* drop the last (labels mod 8) of every file and 1 MiB batch tail as the reference does */
+    bool without_vrf_nonce; /* prove data whose metadata has none; else SM_E_NOTFOUND */
+    const char *isa;        /* AES variant, NULL = best */
+    const char *state_dir;  /* checkpoint and k2pow cache; NULL = the data directory; "" = keep nothing */
     uint64_t checkpoint_bytes;     /* a checkpoint after every so many bytes scanned; 0 = default 4 GiB */
     struct sm_randomx_cfg randomx; /* mode and so on; key is ignored */
     bool verify;                   /* verify the finished proof strictly before returning it */

@@ -75,7 +75,7 @@ static sm_err check_metadata(const struct sm_prove_cfg *cfg, const struct sm_met
     if (!err && m->has_scrypt) err = check_scrypt(cfg, m->scrypt_n, SM_METADATA_FILE, ei);
     if (!err) err = check_sidecar(cfg, ei);
     if (err) return err;
-    if (!m->has_nonce)
+    if (!m->has_nonce && !cfg->without_vrf_nonce)
         return sm_fail(ei, SM_E_NOTFOUND,
                        "%s has no VRF nonce, without which the network does not accept an identity; find it first: "
                        "smesher nonce --dir %s",

@@ -20,6 +20,8 @@ void sm_log_set_level(sm_log_level level);
 /* Parses "error", "warn", "info", "debug"; false if unknown. */
 bool sm_log_parse_level(const char *text, sm_log_level *out);
 
+#define SM_LOG_SUBJECT_AT 27u /* where the subject begins in a line: after time and level */
+
 /* Receives each finished line, without newline, instead of stderr; NULL restores stderr. Called under the
  * log's lock: must not log. The progress display uses it to keep its bar below the lines. */
 typedef void (*sm_log_sink)(void *ctx, sm_log_level level, const char *line);

@@ -156,7 +156,7 @@ static void put_data(const struct prove_case *c, const char *dir)
 }
 
 /* The proof of the vectors was made by the reference with one thread: its tail rule, the smallest k2pow. */
-static struct sm_prove_cfg cfg_of(const struct prove_case *c, const char *dir)
+__attribute__((unused)) static struct sm_prove_cfg cfg_of(const struct prove_case *c, const char *dir)
 {
     struct sm_prove_cfg cfg = {.dir = dir,
                                .challenge = c->challenge,

@@ -24,6 +24,18 @@ struct sm_prove_progress {
     uint32_t best_count;                /* longest list of good labels so far; k2 is the goal */
 };
 
+/* Somebody else who makes proofs of work: other machines, or one RandomX that several provers share. */
+struct sm_k2pow_source {
+    /* Solves jobs[0 … n), n >= 1, which are different groups of one pass. Each result goes to found(found_ctx, i, pow) at
+     * once, in any order, from any thread, one call at a time and none after the return. found checks it with one light
+     * hash, keeps it over restarts, and says in *out_valid whether it holds; an error of found is that of solve.
+     * Blocks. SM_OK with jobs left unsolved: they are searched here. SM_E_CANCELLED within 100 ms of the request. */
+    sm_err (*solve)(void *ctx, const struct sm_k2pow_job *jobs, size_t n,
+                    sm_err (*found)(void *found_ctx, size_t i, uint64_t pow, bool *out_valid, struct sm_errinfo *ei),
+                    void *found_ctx, const struct sm_cancel *cancel, struct sm_errinfo *ei);
+    void *ctx;
+};
+
 struct sm_prove_result;
 
 struct sm_prove_cfg {
@@ -39,9 +51,10 @@ struct sm_prove_cfg {
     bool without_vrf_nonce; /* prove data whose metadata has none; else SM_E_NOTFOUND */
     const char *isa;        /* AES variant, NULL = best */
     const char *state_dir;  /* checkpoint and k2pow cache; NULL = the data directory; "" = keep nothing */
-    uint64_t checkpoint_bytes;     /* a checkpoint after every so many bytes scanned; 0 = default 4 GiB */
-    struct sm_randomx_cfg randomx; /* mode and so on; key is ignored */
-    bool verify;                   /* verify the finished proof strictly before returning it */
+    uint64_t checkpoint_bytes;           /* a checkpoint after every so many bytes scanned; 0 = default 4 GiB */
+    struct sm_randomx_cfg randomx;       /* mode and so on; key is ignored */
+    const struct sm_k2pow_source *k2pow; /* borrowed; asked for what no checkpoint or cache holds. NULL: search here */
+    bool verify;                         /* verify the finished proof strictly before returning it */
     /* Looks for a proof about `meta` that an earlier run delivered, so that it is not made again: the run then verifies it
      * strictly and ends. NULL, or *found false: prove. */
     sm_err (*recall)(void *ctx, const struct sm_proof_meta *meta, struct sm_proof *out, bool *found,

@@ -70,6 +70,14 @@ static void on_hashes(void *ctx, uint64_t hashes)
     sm_prove_report(p);
 }
 
+static void keep(struct sm_prover *p, const struct sm_k2pow_job *job, uint64_t pow)
+{
+    struct sm_errinfo why = {0};
+    if (!p->state_dir[0] || !sm_k2pow_cache_put(p->state_dir, job, pow, &why) || p->checkpoint_warned) return;
+    p->checkpoint_warned = true;
+    sm_log(SM_LOG_WARN, "post", "k2pow cannot be kept, a restart will search again", "error=\"%s\"", why.text);
+}
+
 static sm_err search(struct sm_prover *p, const struct sm_k2pow_job *job, uint64_t *out, struct sm_errinfo *ei)
 {
     sm_err err = need_randomx(p, p->cfg->randomx.mode, ei);
@@ -78,13 +86,43 @@ static sm_err search(struct sm_prover *p, const struct sm_k2pow_job *job, uint64
         .threads = p->threads, .cores = p->cfg->cores, .progress = on_hashes, .progress_ctx = p};
     uint64_t hashes = 0;
     err = sm_k2pow_find(p->randomx, job, &how, p->cancel, out, &hashes, ei);
-    if (err || !p->state_dir[0]) return err;
-    struct sm_errinfo why = {0};
-    if (sm_k2pow_cache_put(p->state_dir, job, *out, &why) && !p->checkpoint_warned) {
-        p->checkpoint_warned = true;
-        sm_log(SM_LOG_WARN, "post", "k2pow cannot be kept, a restart will search again", "error=\"%s\"", why.text);
-    }
+    if (!err) keep(p, job, *out);
+    return err;
+}
+
+/* ---- somebody else's search ---- */
+
+/* What neither checkpoint nor cache holds. */
+struct wanted {
+    struct sm_prover *p;
+    size_t n;
+    struct sm_k2pow_job jobs[256];
+    uint32_t group[256]; /* of jobs[i], in the pass */
+    bool done[256];
+};
+
+/* The source's threads, one at a time; the proving thread waits in solve meanwhile. */
+static sm_err on_found(void *ctx, size_t i, uint64_t pow, bool *out_valid, struct sm_errinfo *ei)
+{
+    struct wanted *w = ctx;
+    struct sm_prover *p = w->p;
+    *out_valid = true;
+    if (w->done[i]) return SM_OK;
+    sm_err err = check(p, &w->jobs[i], pow, out_valid, ei);
+    if (err || !*out_valid) return err;
+    p->pass.pow[w->group[i]] = pow;
+    w->done[i] = true;
+    keep(p, &w->jobs[i], pow);
+    p->progress.groups_done++;
+    sm_prove_report(p);
     return SM_OK;
+}
+
+static sm_err ask_source(struct sm_prover *p, struct wanted *w, struct sm_errinfo *ei)
+{
+    const struct sm_k2pow_source *source = p->cfg->k2pow;
+    if (!source || !w->n) return SM_OK;
+    return source->solve(source->ctx, w->jobs, w->n, on_found, w, p->cancel, ei);
 }
 
 static sm_err verify_restored(struct sm_prover *p, struct sm_errinfo *ei)
@@ -102,23 +140,43 @@ static sm_err verify_restored(struct sm_prover *p, struct sm_errinfo *ei)
     return SM_OK;
 }
 
+static sm_err take_cached(struct sm_prover *p, struct wanted *w, struct sm_errinfo *ei)
+{
+    for (uint32_t i = 0; i < groups_of(p); i++) {
+        const struct sm_k2pow_job job = job_of(p, i);
+        bool found = false;
+        sm_err err = from_cache(p, &job, &p->pass.pow[i], &found, ei);
+        if (err) return err;
+        if (sm_cancelled(p->cancel)) return sm_fail(ei, SM_E_CANCELLED, "proving was stopped during k2pow");
+        if (found) {
+            p->progress.groups_done++;
+        } else {
+            w->group[w->n] = i;
+            w->jobs[w->n++] = job;
+        }
+        sm_prove_report(p);
+    }
+    return SM_OK;
+}
+
 sm_err sm_prove_k2pow(struct sm_prover *p, struct sm_errinfo *ei)
 {
     p->progress.phase = SM_PROVE_K2POW;
     p->progress.groups_done = 0;
     p->progress.groups_total = groups_of(p);
     if (p->pass.has_pow) return verify_restored(p, ei);
-    for (uint32_t i = 0; i < groups_of(p); i++) {
-        const struct sm_k2pow_job job = job_of(p, i);
+    struct wanted w = {.p = p};
+    sm_err err = take_cached(p, &w, ei);
+    if (!err) err = ask_source(p, &w, ei);
+    for (size_t i = 0; !err && i < w.n; i++) {
+        if (w.done[i]) continue;
         p->progress.hashes = 0;
         sm_prove_report(p);
-        bool found = false;
-        sm_err err = from_cache(p, &job, &p->pass.pow[i], &found, ei);
-        if (!err && !found) err = search(p, &job, &p->pass.pow[i], ei);
-        if (err) return err;
-        if (sm_cancelled(p->cancel)) return sm_fail(ei, SM_E_CANCELLED, "proving was stopped during k2pow");
-        p->progress.groups_done = i + 1;
+        err = search(p, &w.jobs[i], &p->pass.pow[w.group[i]], ei);
+        if (!err) p->progress.groups_done++;
     }
+    if (!err && sm_cancelled(p->cancel)) err = sm_fail(ei, SM_E_CANCELLED, "proving was stopped during k2pow");
+    if (err) return err;
     p->pass.has_pow = true;
     sm_prove_report(p);
     return SM_OK;

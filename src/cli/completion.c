@@ -192,9 +192,9 @@ static void zsh_option(const struct sm_option *o)
         (void)printf(":");
     }
     if (words) {
-        (void)printf("_alternative \"words:value:(");
+        (void)printf("{compadd ");
         print_words(o);
-        (void)printf(")\"%s", kind == VALUE_FILE ? " \"files:file:_files\"" : "");
+        (void)printf("%s}", kind == VALUE_FILE ? "; _files" : "");
     } else if (kind == VALUE_DIR) {
         (void)printf("_files -/");
     } else if (kind == VALUE_FILE) {
@@ -262,9 +262,10 @@ static void zsh_print(void)
     zsh_describe();
     (void)printf("    )\n"
                  "    while ((at < CURRENT)) && [[ $words[at] == -* || $words[at] == help ]]; do\n"
+                 "        [[ -n ${(M)every:#*$words[at]=*} ]] && at=$((at + 1))\n"
                  "        at=$((at + 1))\n    done\n"
                  "    if ((at >= CURRENT)); then\n"
-                 "        if [[ $PREFIX == -* ]]; then\n            _arguments $every\n"
+                 "        if [[ $PREFIX == -* ]] || ((at > CURRENT)); then\n            _arguments $every\n"
                  "        else\n            _describe command commands\n        fi\n"
                  "        return\n    fi\n"
                  "    command=$words[at]\n"

@@ -18,6 +18,7 @@ import sys
 import unittest
 
 import harness
+import harness_zsh
 from cli_common import ROOT, CliTest
 
 BUILD = None
@@ -168,8 +169,8 @@ class Completion(PackageTest):
         script = self.tmp / "_smesher"
         script.write_text(self.ok("--completion", "zsh").out)
         run("zsh", "-f", "-n", script)
-        run("zsh", "-f", "-c", f"autoload -Uz compinit && compinit -u -D && fpath=({self.tmp} $fpath) && "
-            "autoload -Uz _smesher && source $1 && whence -w _smesher", "zsh", script)
+        for line, wanted in harness_zsh.LINES.items():
+            self.assertEqual(harness_zsh.completed(line, more=f"source {script}"), wanted)
 
     def test_fish(self):
         need("fish")

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""The Debian packages, compiled from the source and installed in a new minimal Debian system.
+
+usage: packages_chroot.py --smesher PROGRAM
+
+Runs with SM_TEST_CHROOT=1 only: it needs root, debootstrap and the package mirror that this machine's apt uses, and takes
+minutes.
+"""
+import os
+import pathlib
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+import unittest
+
+import harness
+import harness_zsh
+from cli_common import ATX, NODE, ROOT
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def run(*argv, status=0, **kwargs):
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, stdin=subprocess.DEVNULL, **kwargs)
+    if done.returncode != status:
+        raise AssertionError(f"{argv}: status {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+    return done.stdout + done.stderr
+
+
+def os_release():
+    text = pathlib.Path("/etc/os-release").read_text()
+    return dict(re.findall(r'(?m)^([A-Z_]+)="?([^"\n]*)"?$', text))
+
+
+def apt_sources():
+    """(address, suites, components, keyring or None) of every binary source of this machine."""
+    directory = pathlib.Path("/etc/apt/sources.list.d")
+    for path in [pathlib.Path("/etc/apt/sources.list"), *sorted(directory.glob("*.list"))]:
+        for line in path.read_text().splitlines() if path.exists() else []:
+            match = re.match(r"deb\s+(?:\[([^]]*)\]\s+)?(\S+)\s+(\S+)\s+(.*)$", line)
+            if match:
+                keyring = re.search(r"signed-by=(\S+)", match[1] or "")
+                yield match[2], [match[3]], match[4].split(), keyring[1] if keyring else None
+    for path in sorted(directory.glob("*.sources")):
+        for block in re.split(r"\n\s*\n", re.sub(r"(?m)^#.*\n", "", path.read_text())):
+            field = {k.lower(): v.strip() for k, v in re.findall(r"(?m)^([\w-]+):(.*)$", block)}
+            if "deb" in field.get("types", "").split() and field.get("enabled", "yes") != "no":
+                for uri in field.get("uris", "").split():
+                    yield uri, field.get("suites", "").split(), field.get("components", "").split(), field.get("signed-by")
+
+
+def mirror():
+    """(suite, address, keyring) from which this machine's own release comes."""
+    suite = os_release().get("VERSION_CODENAME", "")
+    for uri, suites, components, keyring in apt_sources():
+        if suite in suites and "main" in components and uri.startswith(("http", "file:")):
+            return suite, uri, keyring
+    raise unittest.SkipTest(f"apt has no source of {suite or 'this system'}")
+
+
+class Chroot(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if os.environ.get("SM_TEST_CHROOT") != "1":
+            raise unittest.SkipTest("SM_TEST_CHROOT=1 installs the packages in a new Debian system")
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("SM_TEST_CHROOT=1 needs root")
+        if not shutil.which("debootstrap", path=PATH):
+            raise unittest.SkipTest("SM_TEST_CHROOT=1 needs debootstrap")
+        suite, uri, keyring = mirror()
+        holder = tempfile.TemporaryDirectory(prefix="smesher-chroot-")
+        cls.addClassCleanup(holder.cleanup)
+        cls.root = pathlib.Path(holder.name) / "root"
+        made = subprocess.run(["debootstrap", "--variant=minbase", *([f"--keyring={keyring}"] if keyring else []), suite,
+                               str(cls.root), uri], capture_output=True, text=True, env={**os.environ, "PATH": PATH})
+        if made.returncode != 0:
+            raise unittest.SkipTest(f"debootstrap cannot make {suite} from {uri}: {made.stdout.strip().splitlines()[-1:]}")
+        (cls.root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
+        (cls.root / "usr/sbin/policy-rc.d").chmod(0o755)
+        out = pathlib.Path(holder.name) / "out"
+        run("sh", ROOT / "packaging/deb/build", "--out", out)
+        for deb in out.glob("*.deb"):
+            shutil.copy(deb, cls.root / "root")
+        cls.deb = "/root/" + next(out.glob("smesher_*.deb")).name
+
+    def inside(self, *argv, user=None, status=0):
+        env = {"PATH": PATH, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive",
+               **{k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}}
+        return run("chroot", *([f"--userspec={user}:{user}"] if user else []), self.root, *argv, status=status, env=env)
+
+    def install(self, *names):
+        return self.inside("apt-get", "-y", "-q", "--no-install-recommends", "install", *names)
+
+    def assert_user(self):
+        ids = self.inside("id", "smesher")
+        for group in ("smesher", "video", "render"):
+            self.assertIn(f"({group})", ids)
+        line = self.inside("getent", "passwd", "smesher")
+        self.assertIn(":/var/lib/smesher:/usr/sbin/nologin", line)
+        uid = int(line.split(":")[2])
+        self.assertLess(uid, 1000)
+        state = (self.root / "var/lib/smesher").stat()
+        self.assertEqual((state.st_uid, stat.S_IMODE(state.st_mode)), (uid, 0o750))
+
+    def test_life_of_an_installation(self):
+        data = "/var/lib/smesher/post"
+        self.assertIn("/etc/smesher/signer.env.example", self.install(self.deb) and self.inside("dpkg", "-L", "smesher"))
+        self.assert_user()
+        self.assertEqual(self.inside("dpkg", "--verify", "smesher"), "")
+        self.assertNotIn(str(ROOT).encode(), (self.root / "usr/bin/smesher").read_bytes())
+        init = ("smesher", "init", "--dir", data, "--network", "tiny", "--node-id", NODE, "--commitment-atx-id", ATX)
+        self.inside(*init, user="smesher")
+        self.inside("smesher", "verify", "--all", "--dir", data, "--network", "/usr/share/smesher/tiny.yaml", user="smesher")
+        before = harness.digests(self.root / data[1:])
+        self.assertGreater(len(before), 1)
+        env = self.root / "etc/smesher/signer.env"
+        env.write_text("GENESIS_ID=mine\n")
+
+        with self.subTest("again over itself"):
+            self.inside("dpkg", "-i", self.deb)
+            self.assert_user()
+
+        with self.subTest("purge"):
+            said = self.inside("dpkg", "-P", "smesher")
+            self.assertIn("/var/lib/smesher", said)
+            self.assertFalse((self.root / "usr/bin/smesher").exists())
+            self.assertEqual(sorted(p.name for p in env.parent.iterdir()), ["signer.env"])
+            self.assertEqual(harness.digests(self.root / data[1:]), before)
+            self.inside("id", "smesher")
+
+        with self.subTest("systemd makes the user"):
+            self.inside("deluser", "--quiet", "smesher")
+            shutil.rmtree(self.root / "var/lib/smesher")
+            self.install("systemd")
+            self.inside("dpkg", "-i", self.deb)
+            self.assert_user()
+            enabled = self.inside("find", "/etc/systemd", "-name", "smesher*")
+            self.assertEqual(enabled, "", "nothing is enabled")
+            for unit in (self.root / "usr/lib/systemd/system").glob("smesher-*.service"):
+                said = self.inside("systemd-analyze", "verify", "--man=no", f"/usr/lib/systemd/system/{unit.name}")
+                self.assertNotIn("smesher", said)
+
+        with self.subTest("completion in the other shells"):
+            self.install("zsh", "fish")
+            for line, wanted in harness_zsh.LINES.items():
+                self.assertEqual(harness_zsh.completed(line, ("chroot", self.root)), wanted)
+            said = self.inside("fish", "-c", "complete --do-complete 'smesher keys imp'")
+            self.assertEqual({line.split("\t")[0] for line in said.splitlines()}, {"import", "import-journal"})
+            said = self.inside("fish", "-c", "complete --do-complete 'smesher prove --randomx '")
+            self.assertEqual({line.split("\t")[0] for line in said.splitlines()}, {"light", "fast"})
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -54,10 +54,9 @@ static void grow(struct sm_post_registry *r)
     free(old);
 }
 
-static void deadline_passed(void *owner, uint64_t now_ns)
+static void deadline_passed(void *row)
 {
-    (void)now_ns;
-    sm_post_row_fail(owner, SM_POST_FAILURE_DEADLINE, "no proof before the deadline");
+    sm_post_row_fail(row, SM_POST_FAILURE_DEADLINE, "no proof before the deadline");
 }
 
 struct sm_post_row *sm_post_row_get(struct sm_post_registry *r, const struct sm_node_id *id)
@@ -65,13 +64,12 @@ struct sm_post_row *sm_post_row_get(struct sm_post_registry *r, const struct sm_
     struct sm_post_row *row = sm_post_row_find(r, id);
     if (row) return row;
     if (r->rows_n >= (size_t)r->cfg.identities_max + r->cfg.known_n) return NULL;
-    if (sm_post_timers_reserve(&r->timers, r->rows_n + r->sessions_n + 1, NULL)) return NULL;
     row = calloc(1, sizeof *row);
     if (!row) return NULL;
     row->r = r;
     row->id = *id;
-    row->request.deadline.due = deadline_passed;
-    row->request.deadline.owner = row;
+    row->request.deadline.fn = deadline_passed;
+    row->request.deadline.ctx = row;
     if (r->rows_n >= r->buckets_n) grow(r);
     insert(r, row);
     r->rows_n++;
@@ -85,7 +83,7 @@ void sm_post_row_reap(struct sm_post_row *row)
     struct sm_post_row **at = &r->buckets[bucket_of(r, &row->id)];
     while (*at != row) at = &(*at)->next;
     *at = row->next;
-    sm_post_timer_clear(&r->timers, &row->request.deadline);
+    sm_timers_clear(&r->timers, &row->request.deadline);
     free(row);
     r->rows_n--;
 }
@@ -159,7 +157,6 @@ void sm_post_registry_free(struct sm_post_registry *r)
         }
     free(r->buckets);
     free(r->known);
-    sm_post_timers_fini(&r->timers);
     free(r);
 }
 
@@ -167,12 +164,17 @@ void sm_post_registry_free(struct sm_post_registry *r)
 
 uint64_t sm_post_registry_deadline(const struct sm_post_registry *r)
 {
-    return sm_post_timers_next(&r->timers);
+    return r->timers.root ? r->timers.root->heap.at_ns : UINT64_MAX;
 }
 
 void sm_post_registry_tick(struct sm_post_registry *r, uint64_t now_ns)
 {
-    sm_post_timers_run(&r->timers, now_ns);
+    r->now_ns = now_ns;
+    while (sm_post_registry_deadline(r) <= now_ns) {
+        struct sm_loop_timer *t = r->timers.root;
+        sm_timers_clear(&r->timers, t);
+        t->fn(t->ctx);
+    }
 }
 
 /* ---- the owner ---- */
@@ -192,7 +194,7 @@ sm_err sm_post_registry_request(struct sm_post_registry *r, const struct sm_node
     if (commitment) row->request.commitment = *commitment;
     row->request.serial = ++r->serials;
     row->request.questions = 0;
-    if (deadline_ns != UINT64_MAX) sm_post_timer_set(&r->timers, &row->request.deadline, deadline_ns);
+    if (deadline_ns != UINT64_MAX) sm_timers_set(&r->timers, &row->request.deadline, deadline_ns);
     sm_post_row_ask(row, now_ns);
     return SM_OK;
 }
@@ -202,7 +204,7 @@ bool sm_post_registry_cancel(struct sm_post_registry *r, const struct sm_node_id
     struct sm_post_row *row = sm_post_row_find(r, id);
     if (!row || row->request.phase == SM_POST_REQUEST_NONE) return false;
     row->request.phase = SM_POST_REQUEST_NONE;
-    sm_post_timer_clear(&r->timers, &row->request.deadline);
+    sm_timers_clear(&r->timers, &row->request.deadline);
     sm_post_row_reap(row);
     return true;
 }

@@ -3,7 +3,7 @@
 #define SM_POSTSVC_REGISTRY_IMPL_H
 
 #include "postsvc/registry.h"
-#include "postsvc/timers.h"
+#include "rpc/timers.h"
 
 /* One row of the table. It stays while it is known, served or wanted. */
 struct sm_post_row {
@@ -22,7 +22,7 @@ struct sm_post_row {
         bool has_commitment;
         struct sm_atx_id commitment;
         uint64_t serial, questions;
-        struct sm_post_timer deadline;
+        struct sm_loop_timer deadline;
     } request;
 };
 
@@ -43,7 +43,7 @@ struct sm_post_session {
     struct sm_post_row *row; /* whose session or candidate it is; NULL: of none */
     struct sm_post_info info;
     uint64_t asked_serial; /* of the request it was asked about */
-    struct sm_post_timer timer;
+    struct sm_loop_timer timer;
 };
 
 struct sm_post_registry {
@@ -53,7 +53,8 @@ struct sm_post_registry {
     size_t buckets_n, rows_n, sessions_n;
     uint8_t hash_key[16]; /* peers choose the IDs, so they must not know where they land */
     uint64_t serials;
-    struct sm_post_timers timers;
+    struct sm_timers timers;
+    uint64_t now_ns; /* of the tick that runs timers */
 };
 
 struct sm_post_row *sm_post_row_find(struct sm_post_registry *r, const struct sm_node_id *id);

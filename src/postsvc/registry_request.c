@@ -28,14 +28,14 @@ void sm_post_row_ask(struct sm_post_row *row, uint64_t now_ns)
     s->asked_serial = row->request.serial;
     row->request.phase = SM_POST_REQUEST_ASKING;
     row->request.questions++;
-    sm_post_timer_set(&row->r->timers, &s->timer, now_ns + ANSWER_NS);
+    sm_timers_set(&row->r->timers, &s->timer, now_ns + ANSWER_NS);
 }
 
 /* Forgets the request before its owner hears of the end, so that it may make another one. */
 static struct sm_post_identity finish_request(struct sm_post_row *row)
 {
     const struct sm_post_identity view = sm_post_row_view(row);
-    sm_post_timer_clear(&row->r->timers, &row->request.deadline);
+    sm_timers_clear(&row->r->timers, &row->request.deadline);
     row->request.phase = SM_POST_REQUEST_NONE;
     return view;
 }

@@ -21,7 +21,7 @@ static void detach(struct sm_post_session *s, const char *why, uint64_t now_ns)
 {
     const struct sm_post_registry_cfg *cfg = &s->r->cfg;
     struct sm_post_row *row = s->row;
-    sm_post_timer_clear(&s->r->timers, &s->timer);
+    sm_timers_clear(&s->r->timers, &s->timer);
     s->row = NULL;
     if (!row) return;
     if (row->candidate == s) {
@@ -74,7 +74,7 @@ static void promote(struct sm_post_row *row, uint64_t now_ns)
     row->since_ns = now_ns;
     s->row = row;
     s->phase = SM_POST_SESSION_IDLE;
-    sm_post_timer_clear(&s->r->timers, &s->timer);
+    sm_timers_clear(&s->r->timers, &s->timer);
     sm_post_row_ask(row, now_ns);
     const struct sm_post_identity view = sm_post_row_view(row);
     if (cfg->events->registered) cfg->events->registered(cfg->events_ctx, &view);
@@ -152,7 +152,7 @@ void sm_post_registry_probed(struct sm_post_registry *r, const struct sm_node_id
 static void on_metadata(struct sm_post_session *s, const struct sm_post_response *m, uint64_t now_ns)
 {
     struct sm_grpc_status st;
-    sm_post_timer_clear(&s->r->timers, &s->timer);
+    sm_timers_clear(&s->r->timers, &s->timer);
     if (m->kind != SM_POST_KIND_METADATA) {
         CLOSE(s, now_ns, SM_GRPC_INVALID_ARGUMENT, "expected metadata response");
         return;
@@ -188,7 +188,7 @@ static void on_proof_answer(struct sm_post_session *s, const struct sm_post_resp
 {
     struct sm_post_row *row = s->row;
     const bool current = row->request.phase == SM_POST_REQUEST_ASKING && row->request.serial == s->asked_serial;
-    sm_post_timer_clear(&s->r->timers, &s->timer);
+    sm_timers_clear(&s->r->timers, &s->timer);
     s->phase = SM_POST_SESSION_IDLE;
     if (!current) { /* the request was cancelled; the answer had to come all the same */
         sm_post_row_ask(row, now_ns);
@@ -201,15 +201,16 @@ static void on_proof_answer(struct sm_post_session *s, const struct sm_post_resp
     } else {
         row->request.phase = SM_POST_REQUEST_WAITING;
         s->phase = SM_POST_SESSION_PAUSED;
-        sm_post_timer_set(&s->r->timers, &s->timer, now_ns + POLL_NS);
+        sm_timers_set(&s->r->timers, &s->timer, now_ns + POLL_NS);
     }
 }
 
 /* ---- events ---- */
 
-static void timer_due(void *owner, uint64_t now_ns)
+static void timer_due(void *session)
 {
-    struct sm_post_session *s = owner;
+    struct sm_post_session *s = session;
+    const uint64_t now_ns = s->r->now_ns;
     if (s->phase == SM_POST_SESSION_PAUSED) {
         s->phase = SM_POST_SESSION_IDLE;
         sm_post_row_ask(s->row, now_ns);
@@ -223,16 +224,15 @@ struct sm_post_session *sm_post_registry_open(struct sm_post_registry *r, void *
 {
     static const struct sm_post_request metadata = {.kind = SM_POST_KIND_METADATA};
     uint8_t bytes[SM_POST_REQUEST_ROOM];
-    struct sm_post_session *s = NULL;
-    if (!sm_post_timers_reserve(&r->timers, r->rows_n + r->sessions_n + 1, NULL)) s = calloc(1, sizeof *s);
+    struct sm_post_session *s = calloc(1, sizeof *s);
     if (!s || !r->cfg.io->send(stream, (struct sm_slice){bytes, sm_post_request_encode(&metadata, bytes)})) {
         sm_grpc_status_set(refuse, SM_GRPC_RESOURCE_EXHAUSTED, "no memory for another post service");
         free(s);
         return NULL;
     }
-    *s = (struct sm_post_session){.r = r, .stream = stream, .peer = peer, .timer = {.due = timer_due, .owner = s}};
+    *s = (struct sm_post_session){.r = r, .stream = stream, .peer = peer, .timer = {.fn = timer_due, .ctx = s}};
     r->sessions_n++;
-    sm_post_timer_set(&r->timers, &s->timer, now_ns + ANSWER_NS);
+    sm_timers_set(&r->timers, &s->timer, now_ns + ANSWER_NS);
     return s;
 }
 

@@ -20,6 +20,7 @@
 #include "post/params.h"
 #include "post/verify.h"
 #include "postsvc/message.h"
+#include "rpc/peer.h"
 #include "rpc/status.h"
 #include "util/err.h"
 
@@ -32,11 +33,6 @@ struct sm_post_known {
     char name[SM_POST_NAME_ROOM]; /* "post0.key", or "" */
     char fingerprint[65];         /* hex SHA-256 of the client certificate that may register it, or "": any */
     char san[SM_POST_SAN_ROOM];   /* a subjectAltName of it ("DNS:post"), or "": any */
-};
-
-/* Who is at the other end of a stream. */
-struct sm_post_peer {
-    const char *address, *fingerprint, *sans; /* "" when unknown; sans: separated by ", " */
 };
 
 typedef enum sm_post_request_phase {
@@ -132,7 +128,7 @@ void sm_post_registry_free(struct sm_post_registry *r);
 
 /* A stream begins; `stream` is handed to io and to nothing else, peer is borrowed until sm_post_registry_ended. NULL: out of
  * memory, or the stream is refused: *refuse says how. */
-struct sm_post_session *sm_post_registry_open(struct sm_post_registry *r, void *stream, const struct sm_post_peer *peer,
+struct sm_post_session *sm_post_registry_open(struct sm_post_registry *r, void *stream, const struct sm_peer *peer,
                                               uint64_t now_ns, struct sm_grpc_status *refuse);
 void sm_post_registry_message(struct sm_post_session *s, struct sm_slice msg, uint64_t now_ns);
 /* Once per stream, also after finish or drop; the session is gone. */

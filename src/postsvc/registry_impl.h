@@ -38,7 +38,7 @@ typedef enum sm_post_session_phase {
 struct sm_post_session {
     struct sm_post_registry *r;
     void *stream;
-    const struct sm_post_peer *peer;
+    const struct sm_peer *peer;
     sm_post_session_phase phase;
     struct sm_post_row *row; /* whose session or candidate it is; NULL: of none */
     struct sm_post_info info;

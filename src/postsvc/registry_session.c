@@ -80,25 +80,12 @@ static void promote(struct sm_post_row *row, uint64_t now_ns)
     if (cfg->events->registered) cfg->events->registered(cfg->events_ctx, &view);
 }
 
-/* Is `want` one of the names in `list`, separated by ", "? */
-static bool listed(const char *list, const char *want)
-{
-    const size_t n = strlen(want);
-    while (*list) {
-        const size_t item = strcspn(list, ",");
-        if (item == n && strncasecmp(list, want, n) == 0) return true;
-        list += item;
-        list += strspn(list, ", ");
-    }
-    return false;
-}
-
 static bool is_allowed(const struct sm_post_session *s, const struct sm_post_row *row)
 {
     const struct sm_post_known *k = row ? row->known : NULL;
     if (!k) return !s->r->cfg.only_known;
-    if (k->fingerprint[0] && strcasecmp(k->fingerprint, s->peer->fingerprint) != 0) return false;
-    return !k->san[0] || listed(s->peer->sans, k->san);
+    if (k->fingerprint[0] && strcasecmp(k->fingerprint, s->peer->fingerprint_sha256) != 0) return false;
+    return !k->san[0] || sm_peer_has_san(s->peer, k->san);
 }
 
 /* OUR-10, and limits without which no proof of this identity could ever hold. */
@@ -219,7 +206,7 @@ static void timer_due(void *session)
     }
 }
 
-struct sm_post_session *sm_post_registry_open(struct sm_post_registry *r, void *stream, const struct sm_post_peer *peer,
+struct sm_post_session *sm_post_registry_open(struct sm_post_registry *r, void *stream, const struct sm_peer *peer,
                                               uint64_t now_ns, struct sm_grpc_status *refuse)
 {
     static const struct sm_post_request metadata = {.kind = SM_POST_KIND_METADATA};

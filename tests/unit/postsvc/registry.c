@@ -15,7 +15,7 @@
 
 struct stream {
     struct sm_post_session *session;
-    struct sm_post_peer peer;
+    struct sm_peer peer;
     int connection;
     bool deaf; /* send fails */
     unsigned sent;
@@ -173,7 +173,8 @@ static struct stream *open_stream(int connection)
     struct stream *s = &w.streams[w.streams_n++];
     struct sm_grpc_status refuse = {0};
     s->connection = connection;
-    s->peer = (struct sm_post_peer){"10.0.0.1:5", "ab12", "DNS:post, IP:10.0.0.1"};
+    s->peer = (struct sm_peer){
+        .address = "10.0.0.1:5", .tls = true, .fingerprint_sha256 = "ab12", .sans = "DNS:post,IP:10.0.0.1"};
     s->session = sm_post_registry_open(w.r, s, &s->peer, w.now, &refuse);
     cr_assert_not_null(s->session);
     cr_assert_eq(s->sent, 1);
@@ -346,7 +347,7 @@ Test(post_registry, a_response_nobody_asked_for_ends_the_stream)
 Test(post_registry, only_known_identities_and_only_from_their_certificate)
 {
     struct sm_post_known known[] = {{.id = node(1), .name = "one.key"},     {.id = node(2), .fingerprint = "AB12"},
-                                    {.id = node(3), .fingerprint = "ab13"}, {.id = node(4), .san = "ip:10.0.0.1"},
+                                    {.id = node(3), .fingerprint = "ab13"}, {.id = node(4), .san = "DNS:POST"},
                                     {.id = node(5), .san = "IP:10.0.0.2"},  {.id = node(6), .san = "IP:10.0.0"}};
     static const bool expected[] = {true, true, false, true, false, false, false};
     start_with(known, 6, true, 0);
@@ -801,7 +802,7 @@ Test(post_registry, any_order_of_events_keeps_it_consistent)
         switch (rand_r(&seed) % 10) {
         case 0:
             if (s->session) break;
-            *s = (struct stream){.connection = rand_r(&seed) % 3, .peer = {"a", "", ""}};
+            *s = (struct stream){.connection = rand_r(&seed) % 3, .peer = {.address = "a"}};
             struct sm_grpc_status refuse;
             s->session = sm_post_registry_open(w.r, s, &s->peer, w.now, &refuse);
             break;

@@ -23,7 +23,6 @@ from cli_common import ROOT, CliTest
 
 BUILD = None
 SHELLS = ("bash", "zsh", "fish")
-EXPOSURE = {"smesher-signer": 10}  # the most `systemd-analyze security` may say, in tenths
 PRESETS = ["mainnet", "testnet", "standalone", "fastnet", "tiny"]
 
 INSTALLED = sorted([
@@ -179,40 +178,6 @@ class Completion(PackageTest):
         run("fish", "--no-config", "--no-execute", script)
         done = run("fish", "--no-config", "-c", f"source {script}; complete --do-complete 'smesher keys imp'")
         self.assertEqual({line.split("\t")[0] for line in done.stdout.splitlines()}, {"import", "import-journal"})
-
-
-class Units(PackageTest):
-    def units(self):
-        """The units with this build's program, which exists, in place of the installed one."""
-        for unit in (self.install() / "usr/lib/systemd/system").iterdir():
-            unit.write_text(unit.read_text().replace("/usr/bin/smesher", harness.OPTIONS.smesher))
-            yield unit
-
-    def test_verify(self):
-        need("systemd-analyze")
-        if not pathlib.Path("/lib/systemd/system/sysinit.target").exists():
-            self.skipTest("no systemd units here")
-        for unit in self.units():
-            done = run("systemd-analyze", "verify", "--man=no", unit)
-            about_us = [line for line in (done.stdout + done.stderr).splitlines() if "smesher" in line]
-            self.assertEqual(about_us, [])
-
-    def test_exposure(self):
-        need("systemd-analyze")
-        if "--offline" not in run("systemd-analyze", "--help").stdout:
-            self.skipTest("this systemd-analyze judges running services only")
-        for unit in self.units():
-            with self.subTest(unit.name):
-                run("systemd-analyze", "security", "--no-pager", "--offline=true", f"--threshold={EXPOSURE[unit.stem]}", unit)
-
-    def test_options_exist(self):
-        """ExecStart names a command and options that the program has."""
-        for unit in self.units():
-            words = re.search("(?m)^ExecStart=(.*)$", unit.read_text())[1].split()
-            self.assertEqual(words[0], harness.OPTIONS.smesher)
-            text = self.ok(words[1], "--help").out
-            for option in [w for w in words[2:] if w.startswith("--")]:
-                self.assertIn(f"  {option} ", text, unit.name)
 
 
 class Deb(PackageTest):

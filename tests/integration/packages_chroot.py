@@ -61,29 +61,28 @@ def mirror():
 
 
 class Chroot(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
+    def setUp(self):
         if os.environ.get("SM_TEST_CHROOT") != "1":
-            raise unittest.SkipTest("SM_TEST_CHROOT=1 installs the packages in a new Debian system")
+            self.skipTest("SM_TEST_CHROOT=1 installs the packages in a new Debian system")
         if os.geteuid() != 0:
-            raise unittest.SkipTest("SM_TEST_CHROOT=1 needs root")
+            self.skipTest("SM_TEST_CHROOT=1 needs root")
         if not shutil.which("debootstrap", path=PATH):
-            raise unittest.SkipTest("SM_TEST_CHROOT=1 needs debootstrap")
+            self.skipTest("SM_TEST_CHROOT=1 needs debootstrap")
         suite, uri, keyring = mirror()
         holder = tempfile.TemporaryDirectory(prefix="smesher-chroot-")
-        cls.addClassCleanup(holder.cleanup)
-        cls.root = pathlib.Path(holder.name) / "root"
+        self.addCleanup(holder.cleanup)
+        self.root = pathlib.Path(holder.name) / "root"
         made = subprocess.run(["debootstrap", "--variant=minbase", *([f"--keyring={keyring}"] if keyring else []), suite,
-                               str(cls.root), uri], capture_output=True, text=True, env={**os.environ, "PATH": PATH})
+                               str(self.root), uri], capture_output=True, text=True, env={**os.environ, "PATH": PATH})
         if made.returncode != 0:
-            raise unittest.SkipTest(f"debootstrap cannot make {suite} from {uri}: {made.stdout.strip().splitlines()[-1:]}")
-        (cls.root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
-        (cls.root / "usr/sbin/policy-rc.d").chmod(0o755)
+            self.skipTest(f"debootstrap cannot make {suite} from {uri}: {made.stdout.strip().splitlines()[-1:]}")
+        (self.root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
+        (self.root / "usr/sbin/policy-rc.d").chmod(0o755)
         out = pathlib.Path(holder.name) / "out"
         run("sh", ROOT / "packaging/deb/build", "--out", out)
         for deb in out.glob("*.deb"):
-            shutil.copy(deb, cls.root / "root")
-        cls.deb = "/root/" + next(out.glob("smesher_*.deb")).name
+            shutil.copy(deb, self.root / "root")
+        self.deb = "/root/" + next(out.glob("smesher_*.deb")).name
 
     def inside(self, *argv, user=None, status=0):
         env = {"PATH": PATH, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive",

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""The systemd units: systemd's own opinion of them, the commands they run, and the program under their system call filter.
+
+usage: units.py --smesher PROGRAM
+"""
+import ctypes
+import os
+import pathlib
+import platform
+import re
+import shutil
+import struct
+import subprocess
+import unittest
+
+import harness
+from cli_common import ATX, NODE, ROOT, CliTest
+
+EXPOSURE = {"smesher-signer": 10}  # the most `systemd-analyze security` may say, in tenths
+
+
+def need_systemd():
+    if not shutil.which("systemd-analyze"):
+        raise unittest.SkipTest("no systemd-analyze here")
+
+
+def run(*argv, **kwargs):
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, **kwargs)
+    if done.returncode != 0:
+        raise AssertionError(f"{argv}: status {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout + done.stderr
+
+
+class UnitTest(CliTest):
+    def units(self):
+        """Copies of the units with this build's program, which exists, in place of the installed one."""
+        for source in sorted((ROOT / "packaging/systemd").glob("*.service")):
+            unit = self.tmp / source.name
+            unit.write_text(source.read_text().replace("/usr/bin/smesher", harness.OPTIONS.smesher))
+            yield unit
+
+
+class Units(UnitTest):
+    def test_verify(self):
+        need_systemd()
+        if not pathlib.Path("/lib/systemd/system/sysinit.target").exists():
+            self.skipTest("no systemd units here")
+        for unit in self.units():
+            said = run("systemd-analyze", "verify", "--man=no", unit)
+            self.assertEqual([line for line in said.splitlines() if "smesher" in line], [])
+
+    def test_exposure(self):
+        need_systemd()
+        if "--offline" not in run("systemd-analyze", "--help"):
+            self.skipTest("this systemd-analyze judges running services only")
+        for unit in self.units():
+            with self.subTest(unit.name):
+                run("systemd-analyze", "security", "--no-pager", "--offline=true", f"--threshold={EXPOSURE[unit.stem]}", unit)
+
+    def test_options_exist(self):
+        """ExecStart names a command and options that the program has."""
+        for unit in self.units():
+            words = re.search("(?m)^ExecStart=(.*)$", unit.read_text())[1].split()
+            self.assertEqual(words[0], harness.OPTIONS.smesher)
+            text = self.ok(words[1], "--help").out
+            for option in [w for w in words[2:] if w.startswith("--")]:
+                self.assertIn(f"  {option} ", text, unit.name)
+
+
+# ---- the program under the filter of its unit ----
+
+SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO = 0x7FFF0000, 0x00050000
+EPERM = 1
+
+
+def numbers():
+    """{system call: number} of this machine, from the C library's headers."""
+    done = subprocess.run(["cc", "-E", "-dM", "-include", "sys/syscall.h", "-x", "c", "/dev/null"], capture_output=True, text=True)
+    found = {name: int(value) for name, value in re.findall(r"(?m)^#define __NR_(\w+) (\d+)$", done.stdout)}
+    if not found:
+        raise unittest.SkipTest("no compiler to ask for the numbers of the system calls")
+    return found
+
+
+def members(name):
+    """The system calls of a filter set of systemd, or the call itself."""
+    if not name.startswith("@"):
+        return {name}
+    lines = run("systemd-analyze", "syscall-filter", "--no-pager", name).splitlines()[1:]
+    words = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+    return set().union(*(members(word) for word in words))
+
+
+def allowed(unit):
+    """Numbers that the unit's filter lets through. It has to be a list of what is allowed, and the rest EPERM."""
+    text = unit.read_text()
+    words = " ".join(re.findall("(?m)^SystemCallFilter=(.*)$", text)).split()
+    assert words and not any(word.startswith("~") for word in words), unit
+    assert re.search("(?m)^SystemCallErrorNumber=EPERM$", text), unit
+    known = numbers()
+    # systemd itself lets @default through in a list of what is allowed.
+    return {known[name] for word in [*words, "@default"] for name in members(word) if name in known}
+
+
+def fence(calls):
+    """A preexec function that makes the kernel refuse all other calls."""
+    rules = [(0x20, 0, 0, 0)]  # load the number
+    for call in sorted(calls):
+        rules += [(0x15, 0, 1, call), (0x06, 0, 0, SECCOMP_RET_ALLOW)]
+    rules.append((0x06, 0, 0, SECCOMP_RET_ERRNO | EPERM))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *rule) for rule in rules))
+    program = struct.pack("@HP", len(rules), ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def enter(keep=code):
+        # PR_SET_NO_NEW_PRIVS, then PR_SET_SECCOMP with a filter
+        if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, program, 0, 0) != 0:
+            os._exit(99)
+    return enter
+
+
+class Filtered(UnitTest):
+    def setUp(self):
+        super().setUp()
+        need_systemd()
+        if platform.machine() not in ("x86_64", "aarch64"):
+            self.skipTest("the numbers of the system calls are those of a 64-bit machine")
+
+    def enter(self, name):
+        return fence(allowed(next(unit for unit in self.units() if unit.stem == name)))
+
+    def signer(self, **kwargs):
+        """The signer's first words, under whatever keeps it."""
+        keys, socket = self.tmp / "signer", self.tmp / "socket"
+        if not keys.exists():
+            keys.mkdir(0o700)
+            self.ok("keys", "new", "--data-dir", keys, "--genesis-id", "11" * 20)
+        self.tmp.chmod(0o700)
+        process = subprocess.Popen([harness.OPTIONS.smesher, "signer", "--data-dir", keys, "--genesis-id", "11" * 20,
+                                    "--socket", socket], stderr=subprocess.PIPE, text=True, **kwargs)
+        line = process.stderr.readline()
+        process.terminate()
+        rest = process.communicate()[1]
+        self.assertEqual(process.returncode, 0, line + rest)
+        return line
+
+    def test_signer_fences_itself_in_as_it_does_without(self):
+        free = self.signer()
+        self.assertIn("ready", free)
+        held = self.signer(preexec_fn=self.enter("smesher-signer"))
+        self.assertEqual(re.search("landlock=(yes|no)", held)[1], re.search("landlock=(yes|no)", free)[1])
+
+    def test_the_filter_is_one(self):
+        """A call that no service needs is refused: the tests above do not pass for want of a filter."""
+        done = subprocess.run(["python3", "-c", "import os; os.chroot('/')"], capture_output=True, text=True,
+                              preexec_fn=self.enter("smesher-signer"))
+        self.assertIn("PermissionError", done.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -222,6 +222,14 @@ static nghttp2_option *make_option(void)
     nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
     nghttp2_option_set_max_settings(option, SETTINGS_MAX);
     nghttp2_option_set_no_closed_streams(option, 1); /* they are kept for priorities only */
+#ifdef SM_NGHTTP2_MAX_CONTINUATIONS
+    /* The library's counter takes every piece of a frame head for a frame; the guard counts right. */
+    nghttp2_option_set_max_continuations(option, SIZE_MAX);
+#endif
+#ifdef SM_NGHTTP2_RESET_RATE
+    /* The library's limit looks at a clock of its own; the guard keeps a lower one. */
+    nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, 1);
+#endif
     nghttp2_option_set_peer_max_concurrent_streams(option, 100);
     return option;
 }

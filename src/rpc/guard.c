@@ -6,6 +6,7 @@
 
 #include "util/clock.h"
 
+#define FRAME_MAX        16384u /* bytes of payload; we announce nothing else */
 #define BLOCK_FRAMES_MAX 16u /* a block of header_block_max bytes fits in one frame; senders that split do it by size */
 #define PADDED_EMPTY_MAX 256u /* a padded DATA frame this short may hold nothing */
 
@@ -68,6 +69,7 @@ static const char *see_block(struct sm_rpc_guard *g, uint32_t n, bool first, uin
         g->block_bytes = 0;
         g->block_frames = 0;
     }
+    if (n > FRAME_MAX) return NULL;      /* the library refuses it */
     if (!g->block_since_ns) return NULL; /* a stray CONTINUATION ends the connection anyway */
     if (++g->block_frames > BLOCK_FRAMES_MAX) return "too_many_continuations";
     if (n > g->header_block_max - g->block_bytes) return "headers_too_large";

@@ -157,9 +157,9 @@ __attribute__((unused)) static void kit_run(struct kit *k)
 {
     size_t moved;
     do {
+        kit_tick(k);
         moved = kit_carry(k, k->c, k->s, &k->s_err);
         moved += kit_carry(k, k->s, k->c, &k->c_err);
-        kit_tick(k);
     } while (moved);
 }
 
@@ -174,6 +174,7 @@ __attribute__((unused)) static void kit_start(struct kit *k)
 __attribute__((unused)) static void kit_pass(struct kit *k, uint64_t ns)
 {
     const uint64_t end = k->now + ns;
+    kit_run(k);
     for (;;) {
         const uint64_t a = sm_rpc_conn_deadline(k->c), b = sm_rpc_conn_deadline(k->s);
         const uint64_t next = a < b ? a : b;

@@ -1,14 +1,13 @@
 #include "config/network.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 #include "config/value.h"
+#include "config/yaml.h"
 #include "util/io.h"
 #include "util/text.h"
 
@@ -81,19 +80,13 @@ static const struct field *find_field(const char *key, struct sm_nearest *near)
     return NULL;
 }
 
-static sm_err unknown_key(const char *where, const char *key, const struct sm_nearest *near, struct sm_errinfo *ei)
-{
-    sm_err err = sm_fail(ei, SM_E_FORMAT, "%s: unknown key %s", where, key);
-    return near->best ? sm_fail_add(ei, err, " (did you mean %s?)", near->best) : err;
-}
-
 sm_err sm_network_set(struct sm_post_params *p, const char *key, const char *value, const char *where,
                       struct sm_errinfo *ei)
 {
     if (strncmp(key, "post.", 5) == 0) key += 5;
     struct sm_nearest near = {.word = key};
     const struct field *f = find_field(key, &near);
-    if (!f) return unknown_key(where, key, &near, ei);
+    if (!f) return sm_yaml_unknown(where, key, &near, ei);
     char what[160];
     (void)snprintf(what, sizeof what, "%s: %s", where, f->key);
     return set_field(p, f, value, what, ei);
@@ -120,64 +113,40 @@ sm_err sm_network_apply_env(struct sm_post_params *p, const char *const *env, st
 /* ---- YAML ---- */
 
 struct reader {
-    yaml_document_t doc;
-    const char *where;
     struct sm_post_params *out;
-    bool has_name, has_post, has_preset;
-    uint32_t seen; /* bit = row of fields[] */
+    uint64_t seen; /* bit = row of fields[] */
 };
 
-static sm_err fail_at(const struct reader *r, const yaml_node_t *node, struct sm_errinfo *ei, const char *text,
-                      const char *what)
+static sm_err read_field(void *ctx, struct sm_yaml *y, size_t row, const yaml_node_t *value, const char *what,
+                         struct sm_errinfo *ei)
 {
-    return sm_fail(ei, SM_E_FORMAT, "%s:%zu: %s%s", r->where, node->start_mark.line + 1, text, what);
+    const struct reader *r = ctx;
+    const char *text = NULL;
+    sm_err err = sm_yaml_value(y, value, fields[row].key, &text, ei);
+    return err ? err : set_field(r->out, &fields[row], text, what, ei);
 }
 
-/* The text of a scalar; NULL for a map, a list, or text with a NUL in it. */
-static const char *scalar(const yaml_node_t *node)
+static sm_err read_post(void *ctx, struct sm_yaml *y, size_t row, const yaml_node_t *map, const char *what,
+                        struct sm_errinfo *ei)
 {
-    if (node->type != YAML_SCALAR_NODE) return NULL;
-    const char *text = (const char *)node->data.scalar.value;
-    return strlen(text) == node->data.scalar.length ? text : NULL;
+    (void)row, (void)what;
+    struct reader *r = ctx;
+    struct sm_yaml_key keys[FIELDS];
+    for (size_t i = 0; i < FIELDS; i++) keys[i] = (struct sm_yaml_key){fields[i].key, read_field};
+    return sm_yaml_map(y, map, keys, FIELDS, r, &r->seen, ei);
 }
 
-static sm_err read_post_pair(struct reader *r, const yaml_node_t *key, const yaml_node_t *value, struct sm_errinfo *ei)
+static sm_err read_name(void *ctx, struct sm_yaml *y, size_t row, const yaml_node_t *value, const char *what,
+                        struct sm_errinfo *ei)
 {
-    const char *name = scalar(key), *text = scalar(value);
-    if (!name) return fail_at(r, key, ei, "a key is not plain text", "");
-    char what[256];
-    (void)snprintf(what, sizeof what, "%.200s:%zu", r->where, key->start_mark.line + 1);
-    struct sm_nearest near = {.word = name};
-    const struct field *f = find_field(name, &near);
-    if (!f) return unknown_key(what, name, &near, ei);
-    const uint32_t bit = UINT32_C(1) << (f - fields);
-    if (r->seen & bit) return fail_at(r, key, ei, "repeated key ", name);
-    r->seen |= bit;
-    if (!text) return fail_at(r, value, ei, "a single value is expected for ", name);
-    const size_t n = strlen(what);
-    (void)snprintf(what + n, sizeof what - n, ": %s", f->key);
-    return set_field(r->out, f, text, what, ei);
-}
-
-static sm_err read_post(struct reader *r, const yaml_node_t *map, struct sm_errinfo *ei)
-{
-    if (map->type != YAML_MAPPING_NODE) return fail_at(r, map, ei, "post must hold keys and values", "");
-    for (yaml_node_pair_t *i = map->data.mapping.pairs.start; i < map->data.mapping.pairs.top; i++) {
-        sm_err err =
-            read_post_pair(r, yaml_document_get_node(&r->doc, i->key), yaml_document_get_node(&r->doc, i->value), ei);
-        if (err) return err;
-    }
-    return SM_OK;
-}
-
-static sm_err read_name(struct reader *r, const yaml_node_t *value, struct sm_errinfo *ei)
-{
-    const char *text = scalar(value);
+    (void)row, (void)what;
+    const struct reader *r = ctx;
+    const char *text = sm_yaml_text(value);
     if (!text || !*text || strlen(text) >= sizeof r->out->name)
-        return fail_at(r, value, ei, "name must be a text of 1 to 31 characters", "");
+        return sm_yaml_fail(y, value, ei, "name must be a text of 1 to 31 characters");
     for (const char *c = text; *c; c++)
         if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
-            return fail_at(r, value, ei, "name may hold letters, digits, '-', '_' and '.' only: ", text);
+            return sm_yaml_fail(y, value, ei, "name may hold letters, digits, '-', '_' and '.' only: %s", text);
     (void)snprintf(r->out->name, sizeof r->out->name, "%s", text);
     return SM_OK;
 }
@@ -207,99 +176,62 @@ static sm_err load_preset(const char *name, struct sm_post_params *out, struct s
     return sm_network_parse(yaml, strlen(yaml), preset->name, out, ei);
 }
 
-static sm_err read_top_pair(struct reader *r, const yaml_node_t *key, const yaml_node_t *value, struct sm_errinfo *ei)
-{
-    const char *name = scalar(key);
-    if (!name) return fail_at(r, key, ei, "a key is not plain text", "");
-    static const char *const known[] = {"name", "preset", "post"};
-    bool *const seen[] = {&r->has_name, &r->has_preset, &r->has_post};
-    struct sm_nearest near = {.word = name};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        sm_nearest_offer(&near, known[i]);
-        if (strcmp(name, known[i]) != 0) continue;
-        if (*seen[i]) return fail_at(r, key, ei, "repeated key ", name);
-        *seen[i] = true;
-        if (i == 0) return read_name(r, value, ei);
-        return i == 2 ? read_post(r, value, ei) : SM_OK; /* the preset was read first, below */
-    }
-    char where[256];
-    (void)snprintf(where, sizeof where, "%.200s:%zu", r->where, key->start_mark.line + 1);
-    return unknown_key(where, name, &near, ei);
-}
-
 /* The preset fills `out` before anything of the file does, wherever the key stands. */
-static sm_err apply_preset(struct reader *r, const yaml_node_t *top, struct sm_errinfo *ei)
+static sm_err apply_preset(struct sm_yaml *y, struct sm_post_params *out, struct sm_errinfo *ei)
 {
+    const yaml_node_t *top = sm_yaml_root(y);
     for (yaml_node_pair_t *i = top->data.mapping.pairs.start; i < top->data.mapping.pairs.top; i++) {
-        const char *name = scalar(yaml_document_get_node(&r->doc, i->key));
+        const char *name = sm_yaml_text(sm_yaml_node(y, i->key));
         if (!name || strcmp(name, "preset") != 0) continue;
-        const yaml_node_t *value = yaml_document_get_node(&r->doc, i->value);
-        const char *text = scalar(value);
-        if (!text) return fail_at(r, value, ei, "preset must be a name", "");
+        const yaml_node_t *value = sm_yaml_node(y, i->value);
+        const char *text = sm_yaml_text(value);
+        if (!text) return sm_yaml_fail(y, value, ei, "preset must be a name");
         struct sm_errinfo inner = {0};
-        sm_err err = load_preset(text, r->out, &inner);
-        return err ? fail_at(r, value, ei, inner.text, "") : SM_OK;
+        sm_err err = load_preset(text, out, &inner);
+        return err ? sm_yaml_fail(y, value, ei, "%s", inner.text) : SM_OK;
     }
     return SM_OK;
 }
 
-static sm_err check_complete(const struct reader *r, struct sm_errinfo *ei)
+static sm_err preset_was_read(void *ctx, struct sm_yaml *y, size_t row, const yaml_node_t *value, const char *what,
+                              struct sm_errinfo *ei)
 {
-    if (!r->has_name && !r->has_preset) return sm_fail(ei, SM_E_FORMAT, "%s: key name is missing", r->where);
-    if (r->has_preset) return SM_OK;
+    (void)ctx, (void)y, (void)row, (void)value, (void)what, (void)ei;
+    return SM_OK;
+}
+
+static const struct sm_yaml_key top_keys[] = {{"name", read_name}, {"preset", preset_was_read}, {"post", read_post}};
+#define TOP_KEYS   (sizeof top_keys / sizeof top_keys[0])
+#define HAS_NAME   1u /* bits, in the order of top_keys */
+#define HAS_PRESET 2u
+
+static sm_err check_complete(const char *where, uint64_t top_seen, uint64_t fields_seen, struct sm_errinfo *ei)
+{
+    if (!(top_seen & (HAS_NAME | HAS_PRESET))) return sm_fail(ei, SM_E_FORMAT, "%s: key name is missing", where);
+    if (top_seen & HAS_PRESET) return SM_OK;
     char missing[SM_ERRINFO_TEXT] = "";
     for (size_t i = 0; i < FIELDS; i++) {
-        if (r->seen & (UINT32_C(1) << i)) continue;
+        if (fields_seen & (UINT64_C(1) << i)) continue;
         const size_t n = strlen(missing);
         (void)snprintf(missing + n, sizeof missing - n, "%spost.%s", n ? ", " : "", fields[i].key);
     }
     if (!missing[0]) return SM_OK;
-    return sm_fail(ei, SM_E_FORMAT, "%s: missing: %.300s (or name a preset to take them from)", r->where, missing);
-}
-
-static sm_err read_document(struct reader *r, struct sm_errinfo *ei)
-{
-    const yaml_node_t *top = yaml_document_get_root_node(&r->doc);
-    if (!top) return sm_fail(ei, SM_E_FORMAT, "%s is empty", r->where);
-    if (top->type != YAML_MAPPING_NODE) return fail_at(r, top, ei, "keys and values are expected", "");
-    sm_err err = apply_preset(r, top, ei);
-    for (yaml_node_pair_t *i = top->data.mapping.pairs.start; !err && i < top->data.mapping.pairs.top; i++)
-        err = read_top_pair(r, yaml_document_get_node(&r->doc, i->key), yaml_document_get_node(&r->doc, i->value), ei);
-    return err ? err : check_complete(r, ei);
-}
-
-static sm_err refuse_second(yaml_parser_t *parser, const char *where, struct sm_errinfo *ei)
-{
-    yaml_document_t doc;
-    sm_err err = SM_OK;
-    if (!yaml_parser_load(parser, &doc))
-        return sm_fail(ei, SM_E_FORMAT, "%s:%zu: not YAML: %s", where, parser->problem_mark.line + 1,
-                       parser->problem ? parser->problem : "unreadable");
-    if (yaml_document_get_root_node(&doc))
-        err = sm_fail(ei, SM_E_FORMAT, "%s:%zu: a second document begins; one document is expected", where,
-                      doc.start_mark.line + 1);
-    yaml_document_delete(&doc);
-    return err;
+    return sm_fail(ei, SM_E_FORMAT, "%s: missing: %.300s (or name a preset to take them from)", where, missing);
 }
 
 sm_err sm_network_parse(const char *yaml, size_t n, const char *where, struct sm_post_params *out,
                         struct sm_errinfo *ei)
 {
     struct sm_post_params params = {0};
-    struct reader r = {.where = where, .out = &params};
-    yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser)) return sm_fail(ei, SM_E_NOMEM, "out of memory reading %s", where);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, n);
-    sm_err err = SM_OK;
-    if (!yaml_parser_load(&parser, &r.doc)) {
-        err = sm_fail(ei, SM_E_FORMAT, "%s:%zu: not YAML: %s", where, parser.problem_mark.line + 1,
-                      parser.problem ? parser.problem : "unreadable");
-    } else {
-        err = read_document(&r, ei);
-        yaml_document_delete(&r.doc);
-        if (!err) err = refuse_second(&parser, where, ei);
-    }
-    yaml_parser_delete(&parser);
+    struct reader r = {.out = &params};
+    struct sm_yaml y;
+    uint64_t seen = 0;
+    sm_err err = sm_yaml_parse(&y, yaml, n, where, ei);
+    if (err) return err;
+    err = apply_preset(&y, &params, ei);
+    if (!err) err = sm_yaml_map(&y, sm_yaml_root(&y), top_keys, TOP_KEYS, &r, &seen, ei);
+    if (!err) err = check_complete(where, seen, r.seen, ei);
+    sm_yaml_fini(&y);
     if (!err) *out = params;
     return err;
 }

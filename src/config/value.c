@@ -71,6 +71,35 @@ sm_err sm_value_size(const char *text, const char *what, uint64_t min, uint64_t 
     return err;
 }
 
+static bool duration_unit(const char *unit, uint64_t *out)
+{
+    static const struct {
+        const char *name;
+        uint64_t seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(unit, units[i].name) != 0) continue;
+        *out = units[i].seconds;
+        return true;
+    }
+    return false;
+}
+
+sm_err sm_value_duration(const char *text, const char *what, uint64_t min_s, uint64_t max_s, uint64_t *out_s,
+                         struct sm_errinfo *ei)
+{
+    uint64_t v = 0, unit = 0;
+    const char *end = digits(text, &v);
+    if (!end || !duration_unit(end, &unit))
+        return sm_fail(ei, SM_E_FORMAT, "%s: '%s' is not a duration; write for example 30s, 5min, 12h or 14d", what,
+                       text);
+    if (sm_mul_overflows_u64(v, unit, &v))
+        return sm_fail(ei, SM_E_FORMAT, "%s: '%s' is more than 2^64 seconds", what, text);
+    sm_err err = check_range(text, what, v, min_s, max_s, ei);
+    if (!err) *out_s = v;
+    return err;
+}
+
 sm_err sm_value_f64(const char *text, const char *what, double min, double max, double *out, struct sm_errinfo *ei)
 {
     char *end = NULL;

@@ -19,6 +19,10 @@ SM_MUST_CHECK sm_err sm_value_u64(const char *text, const char *what, uint64_t m
 SM_MUST_CHECK sm_err sm_value_size(const char *text, const char *what, uint64_t min, uint64_t max, uint64_t *out,
                                    struct sm_errinfo *ei);
 
+/* Seconds: digits and a unit: s, min, h, d; nothing is seconds. */
+SM_MUST_CHECK sm_err sm_value_duration(const char *text, const char *what, uint64_t min_s, uint64_t max_s,
+                                       uint64_t *out_s, struct sm_errinfo *ei);
+
 /* Decimal fraction, min <= value <= max; no infinities. */
 SM_MUST_CHECK sm_err sm_value_f64(const char *text, const char *what, double min, double max, double *out,
                                   struct sm_errinfo *ei);

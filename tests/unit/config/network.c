@@ -126,7 +126,7 @@ ParameterizedTestParameters(network, yaml)
         {"# nothing\n", {"f.yaml", "empty"}},
         {"just text\n", {"f.yaml:1", "keys and values"}},
         {"- a\n- b\n", {"f.yaml:1", "keys and values"}},
-        {"name: x\npost: [1, 2]\n", {"f.yaml:2", "post must hold"}},
+        {"name: x\npost: [1, 2]\n", {"f.yaml:2", "keys and values"}},
         {"name: x\npost:\n  kk1: 3\n", {"f.yaml:3", "unknown key kk1", "did you mean k1?"}},
         {"name: x\npost:\n  labels_per_units: 3\n", {"f.yaml:3", "labels_per_units", "labels_per_unit?"}},
         {"name: x\nposts:\n  k1: 3\n", {"f.yaml:2", "unknown key posts", "did you mean post?"}},

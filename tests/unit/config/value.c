@@ -57,6 +57,36 @@ ParameterizedTest(struct size_case *c, value, size)
         cr_assert(strstr(ei.text, "--x"), "the value is not named: %s", ei.text);
 }
 
+struct duration_case {
+    char text[32];
+    bool ok;
+    uint64_t seconds;
+};
+
+ParameterizedTestParameters(value, duration)
+{
+    static struct duration_case cases[] = {
+        {"0", true, 0},      {"5", true, 5},       {"30s", true, 30},
+        {"5min", true, 300}, {"12h", true, 43200}, {"14d", true, 1209600},
+        {"", false, 0},      {"h", false, 0},      {"1.5h", false, 0},
+        {"-1s", false, 0},   {"12 h", false, 0},   {"12H", false, 0},
+        {"5m", false, 0},    {"1hs", false, 0},    {"18446744073709551615d", false, 0},
+    };
+    return cr_make_param_array(struct duration_case, cases, sizeof cases / sizeof cases[0]);
+}
+
+ParameterizedTest(struct duration_case *c, value, duration)
+{
+    struct sm_errinfo ei = {0};
+    uint64_t v = 0;
+    const sm_err err = sm_value_duration(c->text, "--x", 0, UINT64_MAX, &v, &ei);
+    cr_assert_eq(err, c->ok ? SM_OK : SM_E_FORMAT, "'%s': %s", c->text, ei.text);
+    if (c->ok)
+        cr_assert_eq(v, c->seconds, "'%s'", c->text);
+    else
+        cr_assert(strstr(ei.text, "--x"), "the value is not named: %s", ei.text);
+}
+
 Test(value, ranges_name_their_bounds)
 {
     struct sm_errinfo ei = {0};

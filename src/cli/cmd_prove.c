@@ -71,6 +71,9 @@ static void on_progress(void *ctx, const struct sm_prove_progress *p)
         (void)snprintf(now.note, sizeof now.note, "nonces %" PRIu32 "-%" PRIu32 ", best %" PRIu32, p->nonce_first,
                        p->nonce_end - 1, p->best_count);
         break;
+    case SM_PROVE_VERIFY:
+        now.phase = "verifying";
+        break;
     case SM_PROVE_DONE:
         now.phase = "done";
         break;
@@ -163,14 +166,6 @@ static json_t *document(const struct sm_prove_result *r, const char *text)
     return o;
 }
 
-static bool same_meta(const struct sm_proof_meta *a, const struct sm_proof_meta *b)
-{
-    return memcmp(a->node_id.b, b->node_id.b, 32) == 0 &&
-           memcmp(a->commitment_atx_id.b, b->commitment_atx_id.b, 32) == 0 &&
-           memcmp(a->challenge.b, b->challenge.b, 32) == 0 && a->num_units == b->num_units &&
-           a->labels_per_unit == b->labels_per_unit;
-}
-
 /* What is at --out before the work begins: nothing (or an empty file, as mktemp makes), or this very proof. Anything else
  * is not ours to overwrite. */
 static sm_err read_proof(void *args_of_command, const struct sm_proof_meta *meta, struct sm_proof *out, bool *found,
@@ -188,7 +183,7 @@ static sm_err read_proof(void *args_of_command, const struct sm_proof_meta *meta
     }
     if (!err) err = sm_proof_decode_json(text, n, a->out, out, &its, &has_meta, ei);
     free(text);
-    *found = !err && has_meta && same_meta(meta, &its);
+    *found = !err && has_meta && sm_proof_meta_equal(meta, &its);
     if (*found || (err && err != SM_E_FORMAT)) return err;
     return sm_fail(ei, SM_E_MISMATCH,
                    "--out %s exists and is not a proof over this data for this challenge; it is left as it is: move it "

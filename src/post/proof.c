@@ -5,6 +5,14 @@
 
 #include "util/bytes.h"
 
+bool sm_proof_meta_equal(const struct sm_proof_meta *a, const struct sm_proof_meta *b)
+{
+    return memcmp(a->node_id.b, b->node_id.b, 32) == 0 &&
+           memcmp(a->commitment_atx_id.b, b->commitment_atx_id.b, 32) == 0 &&
+           memcmp(a->challenge.b, b->challenge.b, 32) == 0 && a->num_units == b->num_units &&
+           a->labels_per_unit == b->labels_per_unit;
+}
+
 unsigned sm_index_bits(uint64_t num_labels)
 {
     return num_labels ? 64u - (unsigned)__builtin_clzll(num_labels) : 0;

@@ -31,6 +31,8 @@ struct sm_proof_meta {
     uint64_t labels_per_unit; /* 0 when the document does not say (the Rust dialect) */
 };
 
+bool sm_proof_meta_equal(const struct sm_proof_meta *a, const struct sm_proof_meta *b);
+
 /* Bit length of v: 0 for 0, floor(log2 v) + 1 otherwise. */
 unsigned sm_index_bits(uint64_t num_labels);
 /* ceil(bits * k2 / 8) */

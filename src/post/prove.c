@@ -28,6 +28,11 @@ void sm_prove_report(struct sm_prover *p)
     if (p->cfg->progress) p->cfg->progress(p->cfg->progress_ctx, &p->progress);
 }
 
+static sm_err pass_gate(struct sm_prover *p, sm_prove_phase phase, struct sm_errinfo *ei)
+{
+    return p->cfg->gate ? p->cfg->gate(p->cfg->gate_ctx, phase, ei) : SM_OK;
+}
+
 static sm_err check_cfg(const struct sm_prove_cfg *cfg, struct sm_errinfo *ei)
 {
     if (cfg->nonces == 0 || cfg->nonces > SM_NONCES_MAX || cfg->nonces % SM_NONCES_PER_GROUP)
@@ -144,11 +149,15 @@ static sm_err run_pass(struct sm_prover *p, struct sm_errinfo *ei)
     p->progress.nonce_end = p->pass.first_nonce + p->pass.lists.nonces;
     p->progress.bytes_done = SM_LABEL_BYTES * p->pass.next_label;
     p->progress.best_count = p->pass.lists.longest;
-    sm_err err = make_k2pow(p, ei);
+    sm_err err = pass_gate(p, SM_PROVE_K2POW, ei);
+    if (!err) err = make_k2pow(p, ei);
     if (err) return err;
-    p->progress.phase = SM_PROVE_SCAN;
-    sm_prove_report(p);
-    err = sm_prove_scan(p, ei);
+    err = pass_gate(p, SM_PROVE_SCAN, ei);
+    if (!err) {
+        p->progress.phase = SM_PROVE_SCAN;
+        sm_prove_report(p);
+        err = sm_prove_scan(p, ei);
+    }
     /* Cancelled or failed: what was finished is kept. Found: the proof still has to be verified and delivered. */
     if (err || p->pass.found) sm_prove_checkpoint_save(p);
     return err;
@@ -212,7 +221,11 @@ static sm_err judge(struct sm_prover *p, struct sm_verdict *out, struct sm_errin
 static sm_err verify_result(struct sm_prover *p, struct sm_errinfo *ei)
 {
     struct sm_verdict verdict = {0};
-    sm_err err = judge(p, &verdict, ei);
+    sm_err err = pass_gate(p, SM_PROVE_VERIFY, ei);
+    if (err) return err;
+    p->progress.phase = SM_PROVE_VERIFY;
+    sm_prove_report(p);
+    err = judge(p, &verdict, ei);
     if (!err && verdict.code != SM_VERDICT_VALID)
         err = sm_fail(ei, SM_E_MISMATCH,
                       "the proof found does not verify: %s; the labels in %s are damaged or were made with another N: "

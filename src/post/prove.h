@@ -11,7 +11,13 @@
 #include "util/cancel.h"
 #include "util/err.h"
 
-typedef enum sm_prove_phase { SM_PROVE_RANDOMX, SM_PROVE_K2POW, SM_PROVE_SCAN, SM_PROVE_DONE } sm_prove_phase;
+typedef enum sm_prove_phase {
+    SM_PROVE_RANDOMX,
+    SM_PROVE_K2POW,
+    SM_PROVE_SCAN,
+    SM_PROVE_VERIFY,
+    SM_PROVE_DONE
+} sm_prove_phase;
 
 struct sm_prove_progress {
     sm_prove_phase phase;
@@ -63,6 +69,12 @@ struct sm_prove_cfg {
      * of sm_prove_run, and the next run has the proof at once. NULL: nothing to wait for. */
     sm_err (*deliver)(void *ctx, const struct sm_prove_result *r, struct sm_errinfo *ei);
     void *deliver_ctx; /* of recall too */
+    /* Where several proofs share a machine: called before the work of a phase begins, and blocks until it may. K2POW
+     * needs the processors and the memory of RandomX, SCAN the disk, VERIFY neither for long; what the phase before
+     * used is free by the time of the call. A failure ends the run like one of the phase itself: SM_E_CANCELLED keeps
+     * the checkpoint. NULL: no waiting. */
+    sm_err (*gate)(void *ctx, sm_prove_phase phase, struct sm_errinfo *ei);
+    void *gate_ctx;
     void (*progress)(void *ctx, const struct sm_prove_progress *p);
     void *progress_ctx;
 };

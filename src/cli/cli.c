@@ -50,13 +50,27 @@ void sm_cli_say(struct sm_cli *cli, const char *fmt, ...)
 void sm_cli_json(struct sm_cli *cli, json_t *document)
 {
     if (cli->global.json && !cli->document_done) {
-        char *text = document ? json_dumps(document, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : NULL;
+        char *text = document ? json_dumps(document,
+                                           (cli->event_lines ? JSON_COMPACT : JSON_INDENT(2)) | JSON_REAL_PRECISION(12))
+                              : NULL;
         (void)puts(text ? text
                         : "{\"error\": {\"code\": \"SM_E_NOMEM\", \"exit\": 1, \"message\": \"out of memory\"}}");
         free(text);
         cli->document_done = true;
     }
     json_decref(document);
+}
+
+void sm_cli_event(struct sm_cli *cli, json_t *event)
+{
+    if (cli->global.json) {
+        cli->event_lines = true;
+        char *text = event ? json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+        (void)puts(text ? text : "{\"error\":{\"code\":\"SM_E_NOMEM\",\"exit\":1,\"message\":\"out of memory\"}}");
+        (void)fflush(stdout);
+        free(text);
+    }
+    json_decref(event);
 }
 
 sm_exit sm_cli_exit_of(sm_err err)

@@ -63,6 +63,7 @@ struct sm_cli {
     const struct sm_cancel *cancel; /* set by SIGINT, SIGTERM, SIGHUP; hand it to all long work */
     bool color_out, color_err;      /* terminal, and not forbidden by --no-color, NO_COLOR or TERM=dumb */
     bool document_done;             /* the JSON document of this run is written */
+    bool event_lines;               /* events were written: a document would be one line too */
 };
 
 /* Was the option given on the command line or in the environment? */
@@ -74,6 +75,10 @@ void sm_cli_say(struct sm_cli *cli, const char *fmt, ...) SM_PRINTF(2, 3);
 /* The document for machines: printed with --json, dropped otherwise. Takes the reference; NULL means that building it
  * ran out of memory. Call it once per run. */
 void sm_cli_json(struct sm_cli *cli, json_t *document);
+
+/* For commands that run on: one line of JSON for each thing that happens, and no document at the end; with --json only.
+ * Takes the reference; NULL means that building it ran out of memory. */
+void sm_cli_event(struct sm_cli *cli, json_t *event);
 
 /* Reports a failure: one sentence on stderr, and {"error":{"code","exit","message"}} with --json. Returns the exit
  * status for `err`:

@@ -11,6 +11,7 @@ extern const struct sm_command sm_cmd_decode;
 extern const struct sm_command sm_cmd_devices;
 extern const struct sm_command sm_cmd_doctor;
 extern const struct sm_command sm_cmd_grow;
+extern const struct sm_command sm_cmd_hub;
 extern const struct sm_command sm_cmd_info;
 extern const struct sm_command sm_cmd_init;
 extern const struct sm_command sm_cmd_keys_export_journal;

@@ -146,7 +146,8 @@ void sm_rpc_conn_shutdown(struct sm_rpc_conn *c, uint64_t now_ns, uint64_t grace
 {
     const uint64_t end = grace_ns < SM_RPC_NEVER - now_ns ? now_ns + grace_ns : SM_RPC_NEVER;
     if (c->state == SM_RPC_DEAD) return;
-    if (end < c->drain_deadline_ns) c->drain_deadline_ns = end;
+    if (end < c->drain_deadline_ns && !c->drain_failed) c->drain_deadline_ns = end;
+    if (end < c->notice_deadline_ns) c->notice_deadline_ns = end;
     sm_rpc_conn_wake(c);
     if (c->state != SM_RPC_OPEN) return;
     if (!c->cfg.server) {
@@ -157,7 +158,7 @@ void sm_rpc_conn_shutdown(struct sm_rpc_conn *c, uint64_t now_ns, uint64_t grace
     c->state = SM_RPC_NOTICE;
     (void)nghttp2_submit_shutdown_notice(c->h2);
     c->notice_ping = sm_rpc_ping_send(c); /* its answer comes behind everything that was on the wire */
-    c->notice_deadline_ns = now_ns + NOTICE_NS < end ? now_ns + NOTICE_NS : end;
+    if (now_ns + NOTICE_NS < end) c->notice_deadline_ns = now_ns + NOTICE_NS;
 }
 
 static void tick_drain(struct sm_rpc_conn *c)
@@ -322,7 +323,7 @@ uint64_t sm_rpc_conn_deadline(const struct sm_rpc_conn *c)
     at = least(at, least(headers_late_at(c), idle_at(c)));
     at = least(at, sm_rpc_keepalive_next(c));
     if (c->state == SM_RPC_NOTICE) at = least(at, c->notice_deadline_ns);
-    if (c->state != SM_RPC_OPEN) at = least(at, c->drain_deadline_ns);
+    if (c->state == SM_RPC_DRAINING) at = least(at, c->drain_deadline_ns);
     for (const struct sm_rpc_stream *s = c->streams; s && at; s = s->next) at = least(at, sm_rpc_stream_next(s));
     return at;
 }

@@ -315,3 +315,20 @@ Test(drain, idle_connections)
     cr_assert(sm_rpc_conn_finished(k->c));
     kit_stop(k);
 }
+
+/* Asked again with less patience: the shorter grace holds, from the first moment. */
+Test(drain, shortened)
+{
+    struct kit *k = kit_prepare();
+    struct kit_call call = {0};
+    kit_start(k);
+    (void)kit_call(k, KIT_PATH, &call);
+    kit_run(k);
+    sm_rpc_conn_shutdown(k->s, k->now, 10 * MINUTE);
+    sm_rpc_conn_shutdown(k->s, k->now, 20 * MINUTE);
+    sm_rpc_conn_shutdown(k->s, k->now, SM_NS_PER_S / 10);
+    cr_assert_leq(sm_rpc_conn_deadline(k->s), k->now + SM_NS_PER_S / 10);
+    kit_pass(k, SM_NS_PER_S / 10);
+    kit_assert_end(&call, SM_GRPC_UNAVAILABLE, "shutting down");
+    kit_stop(k);
+}

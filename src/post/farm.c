@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "post/farm_check.h"
+#include "post/farm_plan.h"
 #include "post/label.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -15,230 +16,163 @@
 #include "util/text.h"
 
 #define SPOT_CHECKS_DEFAULT 4u
-#define WINDOW_DEFAULT      (UINT64_C(32) << 20)
 #define POLL_NS             (50 * SM_NS_PER_MS) /* of the caller's cancel flag */
-#define CHUNK_DEFAULT       1024u
-/* Chunks of every engine that fit into the window at once: one computed, one waiting behind a slower engine's, one to
- * go on with. */
-#define WINDOW_ROUNDS 3u
-#define TAIL_PARTS    16u /* near the end a chunk is at least this part of a full one */
-
-typedef enum chunk_state { CHUNK_COMPUTING, CHUNK_RETURNED, CHUNK_DONE } chunk_state;
-
-/* A piece of work from its claim to its delivery; the list of them is in label order. */
-struct chunk {
-    struct chunk *next;
-    struct sm_label_range range;
-    chunk_state state;
-    size_t engine; /* who computed it; valid when DONE */
-    uint8_t *labels;
-    struct sm_vrf_best best;
-};
+/* An untrusted engine has two threads: it computes for one while the other has its labels checked. */
+#define SHIFTS 2u
 
 struct seat { /* an engine's place in the farm */
     struct sm_label_engine e;
     struct sm_label_farm *farm;
-    uint64_t seed;
-    uint64_t chunk; /* labels, scaled to the window */
-    pthread_t thread;
-    bool running;             /* caller's thread only */
-    uint64_t labels, busy_ns; /* under mu, like what follows */
+    pthread_t threads[SHIFTS];
+    unsigned running; /* threads; caller's thread only */
+    bool computing;   /* under mu, like what follows: one call at a time */
+    uint64_t labels, busy_ns;
     bool quarantined;
     char why[160];
 };
 
-/* Engine threads live during a run. They claim the next labels of the ranges, or a chunk that another engine returned,
- * compute without the lock, and put the result into the list; the caller's thread delivers from its head.
+/* Engine threads live during a run. They claim the next labels of the ranges, or a piece that another engine returned,
+ * compute without the lock, and put the result into the plan's list; the caller's thread delivers from its head.
  *
- * No deadlock: the window bounds what is claimed and not delivered, but a chunk is always granted when the list is
- * empty, and a returned chunk, which is already counted, always. So the head of the list is being computed, or done, or
- * free for anyone who waits. */
+ * No deadlock: the window bounds what is claimed and not delivered, but a piece is always granted when nothing is in the
+ * window, and a returned piece, which is already counted, always. So the head of the list is being computed, or done, or
+ * free for anyone who waits; and an engine refuses what it is too slow for only while another one computes. */
 struct sm_label_farm {
     unsigned spot_checks;
-    uint64_t window; /* labels */
-    struct seat *seats;
-    size_t seats_n; /* grows by the fallback; under mu */
-    unsigned spare; /* seats kept for the fallback */
+    struct seat *seats; /* numbered like those of the plan; their number grows by the fallback, under mu */
+    unsigned spare;     /* seats kept for the fallback */
     struct sm_cancel stop;
     pthread_mutex_t mu;
-    pthread_cond_t work;  /* for engines: something to claim, or stop */
-    pthread_cond_t ready; /* for the caller: a chunk is done, or an engine is gone */
-    struct {              /* under mu, during a run */
+    pthread_cond_t work;      /* for engines: something to claim, an engine is free, or stop */
+    pthread_cond_t ready;     /* for the caller: a piece is done, or an engine is gone */
+    struct sm_farm_plan plan; /* under mu */
+    struct {                  /* under mu, during a run */
         const struct sm_label_job *job;
-        const struct sm_label_range *ranges;
-        size_t ranges_n;
-        uint64_t range_at;  /* labels of ranges[0] claimed */
-        uint64_t unclaimed; /* labels of all ranges */
-        uint64_t in_window; /* labels claimed and not delivered */
-        size_t returned;    /* chunks in that state */
-        size_t working;     /* engine threads that have not given up */
-        struct chunk *head, **tail;
+        size_t working;  /* engine threads that have not given up */
         sm_err last_err; /* why the last engine was lost */
         struct sm_errinfo last_ei;
     } run;
 };
 
-/* ---- claiming ---- */
+/* ---- an engine's thread ---- */
 
-static uint64_t working_chunks(const struct sm_label_farm *f)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < f->seats_n; i++)
-        if (!f->seats[i].quarantined) sum += f->seats[i].chunk;
-    return sum;
-}
+/* One thread's stay with its engine. */
+struct stint {
+    struct seat *seat;
+    uint64_t seed; /* of the spot checks */
+    struct sm_farm_lie lie;
+    struct sm_errinfo ei;
+};
 
-/* Full chunks while there is plenty; towards the end each engine's share of the rest, so that all end together. */
-static uint64_t claim_size(const struct sm_label_farm *f, const struct seat *s)
+static struct sm_piece *claim(struct sm_label_farm *f, struct seat *s)
 {
-    const uint64_t all = working_chunks(f);
-    if (f->run.unclaimed >= all || s->chunk >= all) return s->chunk;
-    const double share = (double)s->chunk / (double)all;
-    uint64_t n = (uint64_t)((double)f->run.unclaimed * share) + 1;
-    if (n < s->chunk / TAIL_PARTS) n = s->chunk / TAIL_PARTS;
-    const uint64_t width = s->e.width ? s->e.width : 1;
-    n = (n + width - 1) / width * width;
-    return n < s->chunk ? n : s->chunk;
-}
-
-/* Under mu. A returned chunk may come from a faster engine: the claimer takes what suits it and leaves the rest. */
-static struct chunk *claim_returned(struct sm_label_farm *f, const struct seat *s)
-{
-    struct chunk *c = f->run.head;
-    while (c && c->state != CHUNK_RETURNED) c = c->next;
-    if (!c) return NULL;
-    struct chunk *rest = c->range.count > s->chunk ? calloc(1, sizeof *rest) : NULL;
-    if (rest) {
-        *rest = (struct chunk){.next = c->next, .state = CHUNK_RETURNED};
-        rest->range.first = c->range.first + s->chunk;
-        rest->range.count = c->range.count - s->chunk;
-        c->range.count = s->chunk;
-        c->next = rest;
-        if (f->run.tail == &c->next) f->run.tail = &rest->next;
-        pthread_cond_signal(&f->work);
-    } else {
-        f->run.returned--;
-    }
-    c->state = CHUNK_COMPUTING;
-    return c;
-}
-
-/* Under mu. NULL: nothing left, or no room in the window. */
-static struct chunk *claim_fresh(struct sm_label_farm *f, const struct seat *s)
-{
-    if (!f->run.unclaimed) return NULL;
-    const struct sm_label_range *r = f->run.ranges;
-    uint64_t n = claim_size(f, s);
-    if (n > r->count - f->run.range_at) n = r->count - f->run.range_at;
-    if (f->run.head && f->run.in_window + n > f->window) return NULL;
-    struct chunk *c = calloc(1, sizeof *c);
-    if (!c) return NULL; /* tried again when the next chunk is delivered */
-    c->range = (struct sm_label_range){.first = r->first + f->run.range_at, .count = n};
-    f->run.range_at += n;
-    f->run.unclaimed -= n;
-    f->run.in_window += n;
-    while (f->run.ranges_n && f->run.range_at == f->run.ranges->count) {
-        f->run.ranges++;
-        f->run.ranges_n--;
-        f->run.range_at = 0;
-    }
-    *f->run.tail = c;
-    f->run.tail = &c->next;
-    return c;
-}
-
-static struct chunk *claim(struct sm_label_farm *f, const struct seat *s)
-{
-    while (!sm_cancelled(&f->stop)) {
-        struct chunk *c = f->run.returned ? claim_returned(f, s) : claim_fresh(f, s);
-        if (c) return c;
+    while (!sm_cancelled(&f->stop) && !s->quarantined) {
+        struct sm_piece *c = s->computing ? NULL : sm_farm_plan_claim(&f->plan, (size_t)(s - f->seats), sm_clock_ns());
+        if (c) {
+            s->computing = true;
+            return c;
+        }
         pthread_cond_wait(&f->work, &f->mu);
     }
     return NULL;
 }
 
-/* ---- an engine's thread ---- */
-
-static sm_err compute(struct sm_label_farm *f, struct seat *s, struct chunk *c, struct sm_farm_lie *lie,
-                      struct sm_errinfo *ei)
+static sm_err compute(struct sm_label_farm *f, struct stint *t, struct sm_piece *c)
 {
-    const struct sm_label_job *job = f->run.job; /* constant during the run */
+    struct seat *s = t->seat;
     c->best = (struct sm_vrf_best){0};
     c->labels = malloc(c->range.count * SM_LABEL_BYTES);
-    if (!c->labels) return sm_fail(ei, SM_E_NOMEM, "out of memory for a chunk of %" PRIu64 " labels", c->range.count);
-    sm_err err = s->e.ops->compute(s->e.self, job, c->range, &f->stop, c->labels, &c->best, ei);
-    if (err || s->e.trusted) return err;
+    if (!c->labels)
+        return sm_fail(&t->ei, SM_E_NOMEM, "out of memory for a chunk of %" PRIu64 " labels", c->range.count);
+    return s->e.ops->compute(s->e.self, f->run.job, c->range, &f->stop, c->labels, &c->best, &t->ei);
+}
+
+static sm_err check(struct sm_label_farm *f, struct stint *t, struct sm_piece *c)
+{
+    if (t->seat->e.trusted) return SM_OK;
     struct sm_vrf_best best = {0};
-    err = sm_farm_check(job, c->range, c->labels, &c->best, f->spot_checks, &s->seed, &best, lie, ei);
+    sm_err err =
+        sm_farm_check(f->run.job, c->range, c->labels, &c->best, f->spot_checks, &t->seed, &best, &t->lie, &t->ei);
     c->best = best;
-    if (!err && lie->caught) err = sm_fail(ei, SM_E_DEVICE, "wrong label at index %" PRIu64, lie->index);
+    if (!err && t->lie.caught) err = sm_fail(&t->ei, SM_E_DEVICE, "wrong label at index %" PRIu64, t->lie.index);
     return err;
 }
 
 /* Under mu. */
-static void quarantine(struct seat *s, const struct chunk *c, const struct sm_farm_lie *lie, const char *why)
+static void quarantine(struct stint *t, const struct sm_piece *c)
 {
+    struct seat *s = t->seat;
     s->quarantined = true;
-    (void)snprintf(s->why, sizeof s->why, "%.*s", (int)sizeof s->why - 1, why);
-    if (!lie->caught) {
+    sm_farm_plan_lose(&s->farm->plan, (size_t)(s - s->farm->seats));
+    (void)snprintf(s->why, sizeof s->why, "%.*s", (int)sizeof s->why - 1, t->ei.text);
+    if (!t->lie.caught) {
         sm_log(SM_LOG_WARN, "label", "engine lost, its chunk goes to another",
                "device=%s variant=\"%s\" first=%" PRIu64 " count=%" PRIu64 " reason=\"%s\"", s->e.device, s->e.variant,
-               c->range.first, c->range.count, why);
+               c->range.first, c->range.count, t->ei.text);
         return;
     }
     char expected[SM_HEX_ROOM(SM_LABEL_BYTES)], actual[SM_HEX_ROOM(SM_LABEL_BYTES)];
-    sm_hex_encode(lie->expected, SM_LABEL_BYTES, expected);
-    sm_hex_encode(lie->actual, SM_LABEL_BYTES, actual);
+    sm_hex_encode(t->lie.expected, SM_LABEL_BYTES, expected);
+    sm_hex_encode(t->lie.actual, SM_LABEL_BYTES, actual);
     sm_log(SM_LOG_WARN, "label", "engine computes wrong labels, its chunk goes to another",
-           "device=%s variant=\"%s\" index=%" PRIu64 " expected=%s actual=%s", s->e.device, s->e.variant, lie->index,
+           "device=%s variant=\"%s\" index=%" PRIu64 " expected=%s actual=%s", s->e.device, s->e.variant, t->lie.index,
            expected, actual);
 }
 
-static void give_back(struct sm_label_farm *f, struct chunk *c)
+/* Under mu. What an engine computed that was caught meanwhile is not believed either. */
+static void settle(struct sm_label_farm *f, struct stint *t, struct sm_piece *c, sm_err err)
 {
-    free(c->labels);
-    c->labels = NULL;
-    c->state = CHUNK_RETURNED;
-    f->run.returned++;
+    if (!err && !t->seat->quarantined) {
+        sm_farm_plan_done(c);
+        pthread_cond_signal(&f->ready);
+        return;
+    }
+    if (!t->seat->quarantined && !sm_cancelled(&f->stop)) {
+        quarantine(t, c);
+        f->run.last_err = err;
+        f->run.last_ei = t->ei;
+    }
+    sm_farm_plan_give_back(&f->plan, c);
+    pthread_cond_broadcast(&f->work);
 }
 
-/* Under mu. False: the engine stops working. */
-static bool settle(struct sm_label_farm *f, struct seat *s, struct chunk *c, sm_err err, const struct sm_farm_lie *lie,
-                   const struct sm_errinfo *ei)
+/* Under mu, released while it computes and checks. True: the engine goes on. */
+static bool work_on(struct sm_label_farm *f, struct stint *t, struct sm_piece *c)
 {
+    struct seat *s = t->seat;
+    pthread_mutex_unlock(&f->mu);
+    const uint64_t start = sm_clock_ns();
+    sm_err err = compute(f, t, c);
+    const uint64_t end = sm_clock_ns();
+    pthread_mutex_lock(&f->mu);
+    s->busy_ns += end - start;
     if (!err) {
-        c->state = CHUNK_DONE;
-        c->engine = (size_t)(s - f->seats);
-        pthread_cond_signal(&f->ready);
-        return true;
+        sm_farm_plan_computed(&f->plan, c, end);
+        s->computing = false;
+        if (!s->e.trusted) { /* the other thread goes on with the engine */
+            pthread_cond_broadcast(&f->work);
+            pthread_mutex_unlock(&f->mu);
+            err = check(f, t, c);
+            pthread_mutex_lock(&f->mu);
+        }
     }
-    if (!sm_cancelled(&f->stop)) {
-        quarantine(s, c, lie, ei->text);
-        f->run.last_err = err;
-        f->run.last_ei = *ei;
-    }
-    give_back(f, c);
-    pthread_cond_broadcast(&f->work);
-    return false;
+    settle(f, t, c, err);
+    return !err;
+}
+
+static uint64_t random_seed(void)
+{
+    uint64_t v;
+    if (getrandom(&v, sizeof v, GRND_NONBLOCK) == (ssize_t)sizeof v) return v;
+    return sm_clock_ns();
 }
 
 static void *engine_main(void *arg)
 {
-    struct seat *s = arg;
-    struct sm_label_farm *f = s->farm;
-    bool go_on = true;
+    struct stint t = {.seat = arg, .seed = random_seed()};
+    struct sm_label_farm *f = t.seat->farm;
     pthread_mutex_lock(&f->mu);
-    for (struct chunk *c; go_on && (c = claim(f, s)) != NULL;) {
-        pthread_mutex_unlock(&f->mu);
-        struct sm_farm_lie lie = {0};
-        struct sm_errinfo ei = {0};
-        const uint64_t start = sm_clock_ns();
-        const sm_err err = compute(f, s, c, &lie, &ei);
-        const uint64_t took = sm_clock_ns() - start;
-        pthread_mutex_lock(&f->mu);
-        s->busy_ns += took;
-        go_on = settle(f, s, c, err, &lie, &ei);
-    }
+    for (struct sm_piece *c; (c = claim(f, t.seat)) != NULL && work_on(f, &t, c);) continue;
     f->run.working--;
     pthread_cond_signal(&f->ready);
     pthread_mutex_unlock(&f->mu);
@@ -249,13 +183,17 @@ static void *engine_main(void *arg)
 static void seat_start(struct seat *s)
 {
     struct sm_label_farm *f = s->farm;
-    const int rc = pthread_create(&s->thread, NULL, engine_main, s);
-    s->running = rc == 0;
-    if (s->running) {
-        f->run.working++;
-        return;
+    const unsigned want = s->e.trusted ? 1 : SHIFTS;
+    int rc = 0;
+    s->computing = false;
+    while (rc == 0 && s->running < want) {
+        rc = pthread_create(&s->threads[s->running], NULL, engine_main, s);
+        s->running += rc == 0;
     }
+    f->run.working += s->running;
+    if (s->running) return;
     s->quarantined = true;
+    sm_farm_plan_lose(&f->plan, (size_t)(s - f->seats));
     (void)snprintf(s->why, sizeof s->why, "no thread for it: %s", strerror(rc));
     f->run.last_err =
         sm_fail(&f->run.last_ei, SM_E_NOMEM, "cannot start a thread for engine %s: %s", s->e.device, strerror(rc));
@@ -263,35 +201,9 @@ static void seat_start(struct seat *s)
 
 /* ---- the farm ---- */
 
-/* Chunks of all engines, WINDOW_ROUNDS times, must fit into the window. */
-static void scale_chunks(struct sm_label_farm *f)
+static void seat_add(struct sm_label_farm *f, const struct sm_label_engine *e)
 {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < f->seats_n; i++) {
-        struct seat *s = &f->seats[i];
-        s->chunk = s->e.chunk ? s->e.chunk : CHUNK_DEFAULT;
-        if (s->chunk > f->window) s->chunk = f->window;
-        sum += s->chunk;
-    }
-    const double fits = (double)f->window / WINDOW_ROUNDS / (double)sum;
-    for (size_t i = 0; i < f->seats_n && fits < 1; i++) {
-        struct seat *s = &f->seats[i];
-        const uint64_t width = s->e.width ? s->e.width : 1;
-        const uint64_t n = (uint64_t)((double)s->chunk * fits);
-        s->chunk = n >= width ? n / width * width : n ? n : 1;
-    }
-}
-
-static uint64_t random_seed(void)
-{
-    uint64_t v;
-    if (getrandom(&v, sizeof v, GRND_NONBLOCK) == (ssize_t)sizeof v) return v;
-    return sm_clock_ns();
-}
-
-static void seat_init(struct sm_label_farm *f, const struct sm_label_engine *e)
-{
-    f->seats[f->seats_n++] = (struct seat){.e = *e, .farm = f, .seed = random_seed()};
+    f->seats[sm_farm_plan_add(&f->plan, e->chunk, e->width)] = (struct seat){.e = *e, .farm = f};
 }
 
 static void sync_init(struct sm_label_farm *f)
@@ -305,33 +217,43 @@ static void sync_init(struct sm_label_farm *f)
     (void)pthread_condattr_destroy(&attr);
 }
 
+static sm_err farm_init(struct sm_label_farm *f, const struct sm_label_farm_cfg *cfg, struct sm_errinfo *ei)
+{
+    f->spare = sm_cpu_count();
+    f->spot_checks = cfg->spot_checks ? cfg->spot_checks : SPOT_CHECKS_DEFAULT;
+    const uint64_t cap = cfg->memory_cap_bytes, window = cap && cap < SM_LABEL_BYTES ? 1 : cap / SM_LABEL_BYTES;
+    const size_t room = cfg->engines_n + f->spare;
+    sm_err err = sm_farm_plan_init(&f->plan, room, window, ei);
+    if (err) return err;
+    f->seats = calloc(room, sizeof *f->seats);
+    if (!f->seats) return sm_fail(ei, SM_E_NOMEM, "out of memory for %zu label engines", cfg->engines_n);
+    for (size_t i = 0; i < cfg->engines_n; i++) seat_add(f, &cfg->engines[i]);
+    return SM_OK;
+}
+
 sm_err sm_label_farm_new(const struct sm_label_farm_cfg *cfg, struct sm_label_farm **out, struct sm_errinfo *ei)
 {
-    struct sm_label_farm *f = cfg->engines_n ? calloc(1, sizeof *f) : NULL;
-    const unsigned spare = sm_cpu_count();
-    struct seat *seats = f ? calloc(cfg->engines_n + spare, sizeof *seats) : NULL;
-    if (!seats) {
-        free(f);
-        for (size_t i = 0; i < cfg->engines_n; i++) sm_label_engine_free(&cfg->engines[i]);
-        if (!cfg->engines_n) return sm_fail(ei, SM_E_ARG, "no engine was given that could compute labels");
-        return sm_fail(ei, SM_E_NOMEM, "out of memory for %zu label engines", cfg->engines_n);
+    if (!cfg->engines_n) return sm_fail(ei, SM_E_ARG, "no engine was given that could compute labels");
+    struct sm_label_farm *f = calloc(1, sizeof *f);
+    sm_err err = f ? SM_OK : sm_fail(ei, SM_E_NOMEM, "out of memory for %zu label engines", cfg->engines_n);
+    if (f) {
+        sync_init(f);
+        err = farm_init(f, cfg, ei);
     }
-    f->seats = seats;
-    f->spare = spare;
-    f->spot_checks = cfg->spot_checks ? cfg->spot_checks : SPOT_CHECKS_DEFAULT;
-    f->window = (cfg->memory_cap_bytes ? cfg->memory_cap_bytes : WINDOW_DEFAULT) / SM_LABEL_BYTES;
-    if (!f->window) f->window = 1;
-    sync_init(f);
-    for (size_t i = 0; i < cfg->engines_n; i++) seat_init(f, &cfg->engines[i]);
-    scale_chunks(f);
-    *out = f;
-    return SM_OK;
+    if (!err) {
+        *out = f;
+        return SM_OK;
+    }
+    for (size_t i = 0; i < cfg->engines_n; i++) sm_label_engine_free(&cfg->engines[i]);
+    sm_label_farm_free(f);
+    return err;
 }
 
 void sm_label_farm_free(struct sm_label_farm *f)
 {
     if (!f) return;
-    for (size_t i = 0; i < f->seats_n; i++) sm_label_engine_free(&f->seats[i].e);
+    for (size_t i = 0; i < f->plan.seats_n && f->seats; i++) sm_label_engine_free(&f->seats[i].e);
+    sm_farm_plan_fini(&f->plan);
     pthread_cond_destroy(&f->ready);
     pthread_cond_destroy(&f->work);
     pthread_mutex_destroy(&f->mu);
@@ -342,7 +264,7 @@ void sm_label_farm_free(struct sm_label_farm *f)
 size_t sm_label_farm_stats(struct sm_label_farm *f, struct sm_label_engine_stats *out, size_t room)
 {
     pthread_mutex_lock(&f->mu);
-    const size_t n = f->seats_n < room ? f->seats_n : room;
+    const size_t n = f->plan.seats_n < room ? f->plan.seats_n : room;
     for (size_t i = 0; i < n; i++) {
         const struct seat *s = &f->seats[i];
         out[i] =
@@ -363,11 +285,8 @@ static sm_err add_cpu_seat(struct sm_label_farm *f, struct sm_errinfo *ei)
     struct sm_label_engine e = {0};
     sm_err err = sm_label_engine_cpu(NULL, f->run.job->scrypt_n, &e, ei);
     if (err) return err;
-    seat_init(f, &e);
-    struct seat *s = &f->seats[f->seats_n - 1];
-    s->chunk = s->e.chunk < f->window / WINDOW_ROUNDS ? s->e.chunk : f->window / WINDOW_ROUNDS;
-    if (!s->chunk) s->chunk = 1;
-    seat_start(s);
+    seat_add(f, &e);
+    seat_start(&f->seats[f->plan.seats_n - 1]);
     return SM_OK;
 }
 
@@ -376,7 +295,7 @@ static sm_err fall_back(struct sm_label_farm *f, struct sm_errinfo *ei)
 {
     struct sm_errinfo cpu_ei = {0};
     bool have_cpu = false;
-    for (size_t i = 0; i < f->seats_n; i++) have_cpu |= strcmp(f->seats[i].e.device, "cpu") == 0;
+    for (size_t i = 0; i < f->plan.seats_n; i++) have_cpu |= strcmp(f->seats[i].e.device, "cpu") == 0;
     sm_err err = f->run.last_err ? f->run.last_err : SM_E_DEVICE;
     if (have_cpu || f->run.last_err == SM_E_ARG)
         return sm_fail(ei, err, "no label engine is left; the last one: %s", f->run.last_ei.text);
@@ -393,18 +312,13 @@ static sm_err fall_back(struct sm_label_farm *f, struct sm_errinfo *ei)
 static sm_err deliver(struct sm_label_farm *f, sm_label_sink sink, void *ctx, struct sm_errinfo *ei)
 {
     sm_err err = SM_OK;
-    while (!err && f->run.head && f->run.head->state == CHUNK_DONE) {
-        struct chunk *c = f->run.head;
-        f->run.head = c->next;
-        if (!c->next) f->run.tail = &f->run.head;
+    for (struct sm_piece *c; !err && (c = sm_farm_plan_next_done(&f->plan)) != NULL;) {
         pthread_mutex_unlock(&f->mu);
         err = sink(ctx, c->range, c->labels, &c->best, ei);
         pthread_mutex_lock(&f->mu);
-        f->run.in_window -= c->range.count;
-        if (!err) f->seats[c->engine].labels += c->range.count;
+        if (!err) f->seats[c->seat].labels += c->range.count;
+        sm_farm_plan_delivered(&f->plan, c);
         pthread_cond_broadcast(&f->work);
-        free(c->labels);
-        free(c);
     }
     return err;
 }
@@ -428,14 +342,15 @@ static sm_err drive(struct sm_label_farm *f, const struct sm_cancel *cancel, sm_
     for (;;) {
         sm_err err = deliver(f, sink, ctx, ei);
         if (err) return err;
-        if (!f->run.unclaimed && !f->run.head) return SM_OK;
+        if (sm_farm_plan_finished(&f->plan)) return SM_OK;
         *out_asked = sm_cancelled(cancel);
         if (*out_asked) return sm_fail(ei, SM_E_CANCELLED, "cancelled");
-        if (f->run.head && f->run.head->state == CHUNK_DONE) continue;
+        if (f->plan.head && f->plan.head->state == SM_PIECE_DONE) continue;
         if (!f->run.working) {
             err = fall_back(f, ei);
             if (err) return err;
         }
+        if (!f->plan.head) pthread_cond_broadcast(&f->work); /* memory for a piece was missing */
         wait_ready(f);
     }
 }
@@ -446,15 +361,8 @@ static void run_begin(struct sm_label_farm *f, const struct sm_label_job *job, c
     memset(&f->run, 0, sizeof f->run);
     atomic_store(&f->stop.requested, false);
     f->run.job = job;
-    f->run.ranges = ranges;
-    f->run.ranges_n = ranges_n;
-    f->run.tail = &f->run.head;
-    for (size_t i = 0; i < ranges_n; i++) f->run.unclaimed += ranges[i].count;
-    while (f->run.ranges_n && f->run.ranges->count == 0) {
-        f->run.ranges++;
-        f->run.ranges_n--;
-    }
-    for (size_t i = 0; i < f->seats_n && f->run.unclaimed; i++)
+    sm_farm_plan_begin(&f->plan, ranges, ranges_n);
+    for (size_t i = 0; i < f->plan.seats_n && !sm_farm_plan_finished(&f->plan); i++)
         if (!f->seats[i].quarantined) seat_start(&f->seats[i]);
 }
 
@@ -462,13 +370,13 @@ static void run_end(struct sm_label_farm *f)
 {
     sm_cancel_request(&f->stop);
     pthread_cond_broadcast(&f->work);
-    for (size_t i = 0; i < f->seats_n; i++) {
+    for (size_t i = 0; i < f->plan.seats_n; i++) {
         struct seat *s = &f->seats[i];
-        if (!s->running) continue;
-        pthread_mutex_unlock(&f->mu);
-        (void)pthread_join(s->thread, NULL);
-        pthread_mutex_lock(&f->mu);
-        s->running = false;
+        for (; s->running; s->running--) {
+            pthread_mutex_unlock(&f->mu);
+            (void)pthread_join(s->threads[s->running - 1], NULL);
+            pthread_mutex_lock(&f->mu);
+        }
     }
 }
 
@@ -485,12 +393,7 @@ sm_err sm_label_farm_run(struct sm_label_farm *f, const struct sm_label_job *job
         const sm_err late = deliver(f, sink, ctx, ei);
         if (late) err = late;
     }
-    for (struct chunk *c = f->run.head, *next; c; c = next) {
-        next = c->next;
-        free(c->labels);
-        free(c);
-    }
-    f->run.head = NULL;
+    sm_farm_plan_clear(&f->plan);
     pthread_mutex_unlock(&f->mu);
     return err;
 }

@@ -50,7 +50,8 @@ struct sm_label_engine {
 };
 struct sm_label_engine_ops {
     /* labels: range.count * 16 bytes. best: initialised by the caller; offered every label below the difficulty.
-     * SM_E_DEVICE: the engine is lost, the farm goes on with others. One call at a time per engine. */
+     * SM_E_DEVICE: the engine is lost, the farm goes on with others. One call at a time per engine; an engine that is
+     * not trusted is called by two threads in turn. */
     sm_err (*compute)(void *self, const struct sm_label_job *job, struct sm_label_range range,
                       const struct sm_cancel *cancel, uint8_t *labels, struct sm_vrf_best *best, struct sm_errinfo *ei);
     void (*free)(void *self);
@@ -79,7 +80,7 @@ struct sm_label_farm_cfg {
     size_t engines_n;
     unsigned spot_checks;      /* labels per chunk of an untrusted engine recomputed by the reference, the last one
                                       * always among them; 0 = default 4 */
-    uint64_t memory_cap_bytes; /* of finished chunks waiting for order; 0 = default 32 MiB */
+    uint64_t memory_cap_bytes; /* of chunks claimed and not delivered; 0 = seconds of all engines, 32 to 256 MiB */
 };
 struct sm_label_farm;
 SM_MUST_CHECK sm_err sm_label_farm_new(const struct sm_label_farm_cfg *cfg, struct sm_label_farm **out,
@@ -90,7 +91,7 @@ void sm_label_farm_free(struct sm_label_farm *f);
 typedef sm_err (*sm_label_sink)(void *ctx, struct sm_label_range range, const uint8_t *labels,
                                 const struct sm_vrf_best *best, struct sm_errinfo *ei);
 
-/* Computes the ranges in order. An engine that fails or gives a wrong label is quarantined with a log line and its chunk
+/* Computes the ranges in order. Engines get work in proportion to the speed they show (post/farm_plan.h). An engine that fails or gives a wrong label is quarantined with a log line and its chunk
  * recomputed by another (CPU engines are created, one per processor, when none is left); SM_E_DEVICE only when that fails too.
  * SM_E_CANCELLED after finished leading chunks were delivered. */
 SM_MUST_CHECK sm_err sm_label_farm_run(struct sm_label_farm *f, const struct sm_label_job *job,

@@ -81,7 +81,8 @@ sm_err sm_label_engine_gpu(const char *device_id, uint32_t scrypt_n, struct sm_l
         err = sm_fail(ei, SM_E_NOMEM, "out of memory opening %s", device_id);
         goto out;
     }
-    *out = (struct sm_label_engine){.ops = &gpu_ops, .self = e, .chunk = e->room, .trusted = false};
+    *out = (struct sm_label_engine){
+        .ops = &gpu_ops, .self = e, .chunk = e->room, .width = sm_gpu_labeler_width(e->g), .trusted = false};
     (void)snprintf(out->device, sizeof out->device, "%s", device_id);
     (void)snprintf(out->variant, sizeof out->variant, "%s", sm_gpu_labeler_describe(e->g));
     e = NULL;

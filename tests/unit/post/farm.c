@@ -325,8 +325,9 @@ Test(farm, a_lone_liar_is_replaced_by_the_cpu)
     const char *text;
     cr_assert_eq(run_plain(f, &text), SM_OK, "%s", text);
     cr_assert(stats_of(f, "liar").quarantined);
-    cr_assert_eq(stats_of(f, "liar").labels, 20);
-    cr_assert_eq(labels_of(f, "cpu"), PLAIN_LABELS - 20);
+    const uint64_t believed = stats_of(f, "liar").labels; /* what was checked before it was caught */
+    cr_assert_leq(believed, 20);
+    cr_assert_eq(labels_of(f, "cpu"), PLAIN_LABELS - believed);
     cr_assert(logged("no device is left"));
     cr_assert_eq(run_plain(f, &text), SM_OK, "the next run uses it at once: %s", text);
     sm_log_set_sink(NULL, NULL);

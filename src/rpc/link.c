@@ -140,10 +140,12 @@ static void feed(struct sm_link *k, const uint8_t *p, size_t n)
 /* Something came instead of bytes. */
 static void not_read(struct sm_link *k, sm_tls_want got, const struct sm_errinfo *ei)
 {
-    char text[192];
+    char text[224];
     switch (got) {
     case SM_TLS_CLOSED:
-        (void)snprintf(text, sizeof text, "%s closed the connection", k->where);
+        (void)snprintf(text, sizeof text, "%s closed the connection%s", k->where,
+                       k->tls && !k->ready ? " after the TLS handshake: perhaps it does not accept our certificate"
+                                           : "");
         lose(k, SM_E_NET, text);
         break;
     case SM_TLS_FAILED:

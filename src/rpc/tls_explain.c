@@ -131,7 +131,10 @@ static sm_err explain_queue(const char *where, unsigned long code, int errnum, s
         (void)sm_fail_errno(ei, errnum, "%s", where);
         return SM_E_NET;
     }
-    return sm_fail(ei, SM_E_NET, "%s: the other side closed the connection without a word", where);
+    return sm_fail(ei, SM_E_NET,
+                   "%s: the other side closed the connection during the TLS handshake: perhaps it does not accept our "
+                   "certificate",
+                   where);
 }
 
 sm_err sm_tls_explain(const struct sm_tls *t, int errnum, struct sm_errinfo *ei)

@@ -11,7 +11,6 @@
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "cli/subject.h"
-#include "config/value.h"
 #include "post/prove.h"
 #include "util/io.h"
 
@@ -79,34 +78,6 @@ static void on_progress(void *ctx, const struct sm_prove_progress *p)
         break;
     }
     sm_progress_update(ctx, &now);
-}
-
-/* "0,2,4" into a malloc'd list. */
-static sm_err parse_cores(const char *text, unsigned **out, unsigned *out_n, struct sm_errinfo *ei)
-{
-    unsigned *cores = calloc(strlen(text) + 1, sizeof *cores);
-    unsigned n = 0;
-    char word[16];
-    if (!cores) return sm_fail(ei, SM_E_NOMEM, "out of memory reading --cores");
-    sm_err err = SM_OK;
-    for (const char *p = text; !err; p++) {
-        const size_t len = strcspn(p, ",");
-        uint64_t v = 0;
-        (void)snprintf(word, sizeof word, "%.*s", (int)(len < 15 ? len : 15), p);
-        err = sm_value_u64(word, "--cores", 0, 4095, &v, ei);
-        for (unsigned i = 0; !err && i < n; i++)
-            if (cores[i] == v) err = sm_fail(ei, SM_E_ARG, "--cores names processor %u twice", cores[i]);
-        if (!err) cores[n++] = (unsigned)v;
-        p += len;
-        if (!*p) break;
-    }
-    if (err) {
-        free(cores);
-        return SM_E_ARG;
-    }
-    *out = cores;
-    *out_n = n;
-    return SM_OK;
 }
 
 /* Found out before hours of work, not after. */
@@ -231,7 +202,7 @@ static sm_exit run(struct sm_cli *cli, void *args_of_command)
     struct sm_prove_cfg cfg = {0};
     struct sm_prove_result *result = calloc(1, sizeof *result);
     sm_err err = result ? configure(cli, a, &cfg, &ei) : sm_fail(&ei, SM_E_NOMEM, "out of memory");
-    if (!err && a->cores) err = parse_cores(a->cores, &cores, &cores_n, &ei);
+    if (!err && a->cores) err = sm_cores_parse(a->cores, &cores, &cores_n, &ei);
     if (!err) {
         struct sm_progress *progress = sm_progress_new(cli, "prove");
         cfg.dir = a->dir;

@@ -14,6 +14,7 @@ extern const struct sm_command sm_cmd_grow;
 extern const struct sm_command sm_cmd_hub;
 extern const struct sm_command sm_cmd_info;
 extern const struct sm_command sm_cmd_init;
+extern const struct sm_command sm_cmd_k2pow;
 extern const struct sm_command sm_cmd_keys_export_journal;
 extern const struct sm_command sm_cmd_keys_import;
 extern const struct sm_command sm_cmd_keys_import_journal;

@@ -1,11 +1,13 @@
 #include "cli/groups.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "config/network.h"
+#include "config/value.h"
 
 /* ---- network ---- */
 
@@ -44,4 +46,33 @@ struct sm_randomx_cfg sm_randomx_cfg_of(const struct sm_randomx_args *args)
         .no_huge_pages = args->no_huge_pages,
         .dataset_file = args->dataset_file,
     };
+}
+
+/* ---- processors ---- */
+
+sm_err sm_cores_parse(const char *text, unsigned **out, unsigned *out_n, struct sm_errinfo *ei)
+{
+    unsigned *cores = calloc(strlen(text) + 1, sizeof *cores);
+    unsigned n = 0;
+    char word[16];
+    if (!cores) return sm_fail(ei, SM_E_NOMEM, "out of memory reading --cores");
+    sm_err err = SM_OK;
+    for (const char *p = text; !err; p++) {
+        const size_t len = strcspn(p, ",");
+        uint64_t v = 0;
+        (void)snprintf(word, sizeof word, "%.*s", (int)(len < 15 ? len : 15), p);
+        err = sm_value_u64(word, "--cores", 0, 4095, &v, ei);
+        for (unsigned i = 0; !err && i < n; i++)
+            if (cores[i] == v) err = sm_fail(ei, SM_E_ARG, "--cores names processor %u twice", cores[i]);
+        if (!err) cores[n++] = (unsigned)v;
+        p += len;
+        if (!*p) break;
+    }
+    if (err) {
+        free(cores);
+        return SM_E_ARG;
+    }
+    *out = cores;
+    *out_n = n;
+    return SM_OK;
 }

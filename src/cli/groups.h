@@ -68,4 +68,8 @@ extern const char *const sm_randomx_modes[]; /* "light", "fast": positions are s
 /* Without key and threads, which the caller knows. */
 struct sm_randomx_cfg sm_randomx_cfg_of(const struct sm_randomx_args *args);
 
+/* ---- processors ---- */
+/* "0,2,4" of --cores into a malloc'd list without repetitions. SM_E_ARG. */
+SM_MUST_CHECK sm_err sm_cores_parse(const char *text, unsigned **out, unsigned *out_n, struct sm_errinfo *ei);
+
 #endif

@@ -3,6 +3,7 @@
 #define SM_POST_K2POW_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "crypto/randomx.h"
@@ -51,5 +52,9 @@ SM_MUST_CHECK sm_err sm_k2pow_cache_get(const char *dir, const struct sm_k2pow_j
                                         struct sm_errinfo *ei); /* SM_E_NOTFOUND */
 SM_MUST_CHECK sm_err sm_k2pow_cache_put(const char *dir, const struct sm_k2pow_job *job, uint64_t pow,
                                         struct sm_errinfo *ei);
+/* Seconds since a result was written, by the wall clock, at least 0; -1: there is none. */
+int64_t sm_k2pow_cache_age_s(const char *dir, const struct sm_k2pow_job *job);
+/* Removes results older than keep_s. *out_left: how many are left. A folder that is not there is empty. */
+SM_MUST_CHECK sm_err sm_k2pow_cache_sweep(const char *dir, int64_t keep_s, size_t *out_left, struct sm_errinfo *ei);
 
 #endif

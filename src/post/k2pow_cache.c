@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 
 #include "crypto/blake3.h"
 #include "post/k2pow.h"
+#include "util/clock.h"
 #include "util/io.h"
 #include "util/text.h"
 
@@ -77,4 +79,48 @@ sm_err sm_k2pow_cache_put(const char *dir, const struct sm_k2pow_job *job, uint6
     if (err) return err;
     const int n = snprintf(text, sizeof text, PREFIX "%s %" PRIu64 "\n", key, pow);
     return sm_io_write_atomic(path, text, (size_t)n, 0600, ei);
+}
+
+static int64_t age_s(const struct stat *st)
+{
+    const int64_t now = sm_clock_wall_s(), age = now - (int64_t)st->st_mtime;
+    return age < 0 ? 0 : age; /* the clock was set back */
+}
+
+int64_t sm_k2pow_cache_age_s(const char *dir, const struct sm_k2pow_job *job)
+{
+    char key[SM_HEX_ROOM(32)], path[4096];
+    struct stat st;
+    job_key(job, key);
+    if (job_path(dir, key, path, sizeof path, NULL) || stat(path, &st) != 0) return -1;
+    return age_s(&st);
+}
+
+/* Only names that job_path makes: nothing else in the folder is ours to remove. */
+static bool is_result(const char *name)
+{
+    return strspn(name, "0123456789abcdef") == 32 && strcmp(name + 32, ".txt") == 0;
+}
+
+sm_err sm_k2pow_cache_sweep(const char *dir, int64_t keep_s, size_t *out_left, struct sm_errinfo *ei)
+{
+    char folder[4096], path[4096];
+    struct dirent *e;
+    struct stat st;
+    sm_err err = sm_io_path(folder, sizeof folder, dir, FOLDER, ei);
+    *out_left = 0;
+    if (err) return err;
+    DIR *d = opendir(folder);
+    if (!d) return errno == ENOENT ? SM_OK : sm_fail_errno(ei, errno, "cannot list %s", folder);
+    while (!err && (e = readdir(d))) {
+        if (!is_result(e->d_name)) continue;
+        err = sm_io_path(path, sizeof path, folder, e->d_name, ei);
+        if (err || stat(path, &st) != 0) continue;
+        if (age_s(&st) < keep_s)
+            ++*out_left;
+        else if ((err = sm_io_unlink(path, ei)) == SM_E_NOTFOUND)
+            err = SM_OK; /* somebody else removed it */
+    }
+    (void)closedir(d);
+    return err;
 }

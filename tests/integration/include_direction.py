@@ -7,8 +7,8 @@ import pathlib
 import re
 import sys
 
-# cli -> {rig libpost} -> {bench config postsvc} -> {post poet keys status} -> {rpc http gpu codec eligibility} -> crypto -> util; folders of one rank do not include each other.
-RANK = {"util": 0, "crypto": 1, "codec": 2, "gpu": 2, "eligibility": 2, "rpc": 2, "http": 2, "post": 3, "poet": 3, "keys": 3, "status": 3, "bench": 4, "config": 4, "postsvc": 4, "libpost": 5, "rig": 5, "cli": 6}
+# cli -> {rig libpost} -> {bench config postsvc powsvc} -> {post poet keys status} -> {rpc http gpu codec eligibility} -> crypto -> util; folders of one rank do not include each other.
+RANK = {"util": 0, "crypto": 1, "codec": 2, "gpu": 2, "eligibility": 2, "rpc": 2, "http": 2, "post": 3, "poet": 3, "keys": 3, "status": 3, "bench": 4, "config": 4, "postsvc": 4, "powsvc": 4, "libpost": 5, "rig": 5, "cli": 6}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 

@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/remote.h"
 #include "cli/subject.h"
 #include "post/prove.h"
 #include "util/io.h"
@@ -18,6 +19,7 @@ struct args {
     const char *dir, *out, *cores, *aes, *state_dir;
     struct sm_net_args net;
     struct sm_randomx_args randomx;
+    struct sm_remote_args remote;
     uint8_t challenge[32];
     uint32_t nonces, threads, readers, scrypt_n;
     uint64_t checkpoint;
@@ -36,6 +38,7 @@ static const struct sm_option options[] = {
     SM_OPT_TEXT(struct args, cores, "cores", NULL, "LIST",
                 "pin one thread to each of these processors, for example 0,2,4"),
     SM_RANDOMX_OPTIONS(struct args, randomx, NULL, "the network's"),
+    SM_REMOTE_K2POW_OPTIONS(struct args, remote),
     SM_OPT_TEXT(struct args, state_dir, "state-dir", NULL, "DIR", "where checkpoint and finished k2pow are kept",
                 .default_note = "the data directory"),
     SM_OPT_FLAG(struct args, no_state, "no-state", "keep no checkpoint: an interrupted proof starts again"),
@@ -200,9 +203,11 @@ static sm_exit run(struct sm_cli *cli, void *args_of_command)
     struct sm_errinfo ei = {0};
     unsigned *cores = NULL, cores_n = 0;
     struct sm_prove_cfg cfg = {0};
+    struct sm_pow_remote *remote = NULL;
     struct sm_prove_result *result = calloc(1, sizeof *result);
     sm_err err = result ? configure(cli, a, &cfg, &ei) : sm_fail(&ei, SM_E_NOMEM, "out of memory");
     if (!err && a->cores) err = sm_cores_parse(a->cores, &cores, &cores_n, &ei);
+    if (!err) err = sm_remote_open(&a->remote, &remote, &ei);
     if (!err) {
         struct sm_progress *progress = sm_progress_new(cli, "prove");
         cfg.dir = a->dir;
@@ -219,12 +224,14 @@ static sm_exit run(struct sm_cli *cli, void *args_of_command)
         cfg.recall = a->out ? read_proof : NULL;
         cfg.deliver = a->out ? write_proof : NULL;
         cfg.deliver_ctx = args_of_command;
+        cfg.k2pow = remote ? sm_pow_remote_source(remote) : NULL;
         cfg.progress = on_progress;
         cfg.progress_ctx = progress;
         err = sm_prove_run(&cfg, cli->cancel, result, &ei);
         sm_progress_free(progress);
     }
     const sm_exit status = err ? sm_cli_error(cli, err, &ei) : report(cli, a, result);
+    sm_pow_remote_free(remote);
     free(cores);
     free(result);
     return status;
@@ -238,7 +245,11 @@ const struct sm_command sm_cmd_prove = {
         "labels. An interrupted proof continues where it stopped when the same command is run again. The proof is "
         "a JSON document that verify-proof reads. When FILE of --out holds the proof already, it is verified and left; "
         "any "
-        "other content is refused.",
+        "other content is refused."
+        "\n\n"
+        "With --remote-k2pow, workers (smesher k2pow) make the proofs of work; each result is checked before it is "
+        "used, and "
+        "what they do not deliver is searched here.",
     .options = options,
     .args_bytes = sizeof(struct args),
     .run = run,

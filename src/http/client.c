@@ -215,7 +215,8 @@ static sm_err drive(struct sm_http_client *c, const struct exchange *x, CURLcode
 {
     for (;;) {
         int running = 0, left;
-        if (sm_cancelled(x->ask->cancel)) return sm_fail(ei, SM_E_CANCELLED, "%s: cancelled", x->ask->url);
+        if (sm_cancelled(x->ask->cancel) || sm_cancelled(x->ask->cancel_too))
+            return sm_fail(ei, SM_E_CANCELLED, "%s: cancelled", x->ask->url);
         CURLMcode failed = curl_multi_perform(c->multi, &running);
         const CURLMsg *msg = failed ? NULL : curl_multi_info_read(c->multi, &left);
         if (msg && msg->msg == CURLMSG_DONE) {

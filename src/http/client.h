@@ -33,7 +33,7 @@ struct sm_http_ask {
     const char *content_type;       /* of the body; NULL: application/octet-stream */
     unsigned timeout_ms;            /* the whole exchange; 0 = 30000 */
     size_t body_max;                /* of the answer; 0 = 64 KiB */
-    const struct sm_cancel *cancel; /* polled every 50 ms; NULL: none */
+    const struct sm_cancel *cancel, *cancel_too; /* polled every 50 ms, either one ends it; NULL: none */
 };
 
 struct sm_http_reply {

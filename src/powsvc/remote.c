@@ -287,8 +287,11 @@ static bool ask(struct group *g, unsigned worker)
     struct sm_errinfo ei = {0};
     struct sm_http_reply reply = {0};
     if ((size_t)snprintf(url, sizeof url, "%s%s", s->r->urls[worker], g->path) >= sizeof url) return false;
-    const struct sm_http_ask a = {
-        .url = url, .timeout_ms = s->r->cfg.request_timeout_ms, .body_max = BODY_MAX, .cancel = &s->over};
+    const struct sm_http_ask a = {.url = url,
+                                  .timeout_ms = s->r->cfg.request_timeout_ms,
+                                  .body_max = BODY_MAX,
+                                  .cancel = &s->over,
+                                  .cancel_too = s->cancel};
     const sm_err err = sm_http_perform(g->http, &a, &reply, &ei);
     if (err) {
         sm_log(g->failures ? SM_LOG_DEBUG : SM_LOG_WARN, "k2pow", "worker cannot be asked", "worker=%s error=\"%s\"",

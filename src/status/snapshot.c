@@ -2,6 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#include "util/text.h"
+
+#define SHORTEST_ID 10u /* digits */
 
 static const char *const phases[SM_STATUS_PHASES] = {
     "idle", "queued", "randomx-init", "k2pow", "reading", "verifying", "done", "failed",
@@ -90,6 +95,48 @@ struct sm_status_skipped *sm_status_add_skipped(struct sm_status_snapshot *s)
     struct sm_status_skipped *k = add(&array, &s->skipped_n, sizeof *k);
     s->skipped = array;
     return k;
+}
+
+double sm_status_percent(const struct sm_status_identity *id)
+{
+    double done = 0, total = 0;
+    switch (id->phase) {
+    case SM_STATUS_K2POW:
+        done = id->groups_done;
+        total = id->groups_total;
+        break;
+    case SM_STATUS_READING:
+        done = (double)id->bytes_done;
+        total = (double)id->bytes_total;
+        break;
+    case SM_STATUS_VERIFYING:
+    case SM_STATUS_DONE:
+        return 100;
+    default:
+        return -1;
+    }
+    if (!(total > 0)) return -1;
+    return done < total ? 100 * done / total : 100;
+}
+
+static bool is_named(const struct sm_status_identity *id, const char *which)
+{
+    char hex[SM_HEX_ROOM(sizeof id->node_id.b)];
+    const size_t n = strlen(which);
+    if (strcmp(id->name, which) == 0) return true;
+    return n >= SHORTEST_ID && n < sizeof hex &&
+           strncasecmp(sm_hex_encode(id->node_id.b, sizeof id->node_id.b, hex), which, n) == 0;
+}
+
+const struct sm_status_identity *sm_status_find(const struct sm_status_snapshot *s, const char *which)
+{
+    const struct sm_status_identity *found = NULL;
+    for (size_t i = 0; i < s->identities_n; i++) {
+        if (!is_named(&s->identities[i], which)) continue;
+        if (found) return NULL;
+        found = &s->identities[i];
+    }
+    return found;
 }
 
 void sm_status_text(char *out, size_t room, const char *text)

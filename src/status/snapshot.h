@@ -71,7 +71,7 @@ struct sm_status_identity {
     bool has_challenge;
     struct sm_challenge challenge;
     uint32_t pass;                            /* from 0 */
-    uint32_t nonce_first, nonce_end;          /* of the pass; both 0 before the first */
+    uint32_t nonce_first, nonce_end;          /* of the pass; before the first pass: of that one, as configured */
     uint32_t groups_done, groups_total;       /* k2pow of this pass */
     uint64_t bytes_done, bytes_total;         /* of this pass, contiguous from the start of the labels */
     struct sm_status_rate read_bytes, hashes; /* label bytes read; RandomX hashes of k2pow */
@@ -139,6 +139,12 @@ struct sm_status_skipped *sm_status_add_skipped(struct sm_status_snapshot *s);
 /* Puts an error in front of the others of a ring of SM_STATUS_ERRORS_MAX; texts are cut. */
 void sm_status_error_put(struct sm_status_error *ring, size_t *n, int64_t unix_s, const char *subject,
                          const char *text);
+
+/* How far this pass is: proofs of work in K2POW, bytes in READING, 100 in VERIFYING and DONE; negative: does not apply. */
+double sm_status_percent(const struct sm_status_identity *id);
+
+/* The identity that `which` names: its node ID in hex or at least 10 digits of it, or its name. NULL: none or several. */
+const struct sm_status_identity *sm_status_find(const struct sm_status_snapshot *s, const char *which);
 
 /* Copies and cuts, between characters of UTF-8. `room` >= 1. */
 void sm_status_text(char *out, size_t room, const char *text);

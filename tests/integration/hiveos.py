@@ -154,16 +154,15 @@ class Scripts(HiveTest):
                 (self.tmp / "ready").unlink()
 
 
+def identity(phase, bytes_per_s):
+    return {"phase": phase, "reading": {"bytes_per_s": {"10s": bytes_per_s, "60s": 1.0, "15min": 2.0}}}
+
+
+# What h-stats.sh reads of GET /v1/status (src/status/fields.c).
 STATUS = {
-    "version": "9.8.7",
-    "uptime_s": 4242,
-    "proofs": {"made": 3, "failed": 1},
-    "identities": [
-        {"name": "alpha", "phase": "reading", "speed_10s": 1600000.0},
-        {"name": "beta", "phase": "k2pow", "speed_10s": 5500.0},
-        {"name": "gamma", "phase": "idle", "speed_10s": 0},
-        {"name": "delta", "phase": "reading", "speed_10s": 320008},
-    ],
+    "rig": {"version": "9.8.7", "now_unix_s": 1764004242, "started_unix_s": 1764000000},
+    "counts": {"proofs_made": 3, "proofs_failed": 1},
+    "identities": [identity("reading", 1600000.0), identity("k2pow", 5500.0), identity("idle", 0), identity("reading", 320008)],
 }
 
 
@@ -173,7 +172,7 @@ class Stats(HiveTest):
     def serve(self, body, status=200):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                self.server.paths.append(self.path)
+                self.server.seen.append((self.path, self.headers["Authorization"]))
                 self.send_response(status)
                 self.end_headers()
                 self.wfile.write(body.encode())
@@ -182,7 +181,7 @@ class Stats(HiveTest):
                 pass
 
         server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-        server.paths = []
+        server.seen = []
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         self.addCleanup(thread.join)
@@ -190,15 +189,15 @@ class Stats(HiveTest):
         self.addCleanup(server.shutdown)
         return server
 
-    def stats(self, server, cards="null", **env):
+    def stats(self, server, cards="null", token=""):
         for tool in ("curl", "jq"):
             if not shutil.which(tool):
                 self.skipTest(f"no {tool} here")
         config = self.tmp / "rig.yaml"
-        config.write_text("# listen: 1.2.3.4:1\nprove:\n  listen: 5.6.7.8:1\nstatus:\n  token_file: \"\"\n"
+        config.write_text(f"# listen: 1.2.3.4:1\nprove:\n  listen: 5.6.7.8:1\nstatus:\n  token_file: \"{token}\"\n"
                           f"  listen: \"127.0.0.1:{server.server_port}\" # here\nnode:\n  listen: 5.6.7.8:2\n")
-        done = bash(f"gpu_stats='{cards}'; . {ROOT}/packaging/hiveos/h-stats.sh; echo \"$khs\"; echo \"$stats\"; compgen -v smesher_",
-                    env={**os.environ, "CUSTOM_CONFIG_FILENAME": str(config), "http_proxy": "http://127.0.0.1:1", **env})
+        done = bash(f"gpu_stats='{cards}'; . {ROOT}/packaging/hiveos/h-stats.sh; echo \"$khs\"; echo \"$stats\"; compgen -v smesher_; compgen -A function smesher_",
+                    env={**os.environ, "CUSTOM_CONFIG_FILENAME": str(config), "http_proxy": "http://127.0.0.1:1"})
         self.assertEqual(done.stderr, "")
         khs, stats, *left = done.stdout.splitlines()
         self.assertEqual(left, [], "variables left in the agent")
@@ -207,11 +206,17 @@ class Stats(HiveTest):
     def test_rates(self):
         server = self.serve(json.dumps(STATUS))
         khs, stats = self.stats(server, cards='{"temp": ["61", "58"], "fan": ["40", "45"], "power": []}')
-        self.assertEqual(server.paths, ["/v1/status"])
+        self.assertEqual(server.seen, [("/v1/status", None)])
         self.assertAlmostEqual(khs, 120.0)
         self.assertEqual(stats, {
             "hs": [100000, 0, 0, 20000], "hs_units": "hs", "temp": ["61", "58"], "fan": ["40", "45"], "uptime": 4242,
             "ver": "9.8.7", "ar": [3, 1], "algo": "spacemesh"})
+
+    def test_token(self):
+        (self.tmp / "token").write_text("open-sesame-0123456789\n")
+        server = self.serve(json.dumps(STATUS))
+        self.assertEqual(self.stats(server, token="token")[0], 120.0)
+        self.assertEqual(server.seen, [("/v1/status", "Bearer open-sesame-0123456789")])
 
     def test_no_identities_and_no_cards(self):
         khs, stats = self.stats(self.serve(json.dumps({**STATUS, "identities": []})))

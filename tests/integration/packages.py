@@ -205,9 +205,9 @@ class Deb(PackageTest):
     def test_contents(self):
         debs, tree, control = self.unpacked()
         self.assertEqual(set(debs), {"smesher", "smesher-dbgsym"})
-        wanted = {name for name in INSTALLED if not name.endswith(("CHANGELOG.md", "smesher.1"))}
-        wanted |= {"usr/share/man/man1/smesher.1.gz", *(f"usr/share/doc/smesher/{name}" for name in (
-            "changelog.gz", "changelog.Debian.gz", "copyright"))}
+        wanted = {name for name in INSTALLED if not name.endswith(("CHANGELOG.md", "smesher.1", "_smesher"))}
+        wanted |= {"usr/share/man/man1/smesher.1.gz", "usr/share/zsh/vendor-completions/_smesher",
+                   *(f"usr/share/doc/smesher/{name}" for name in ("changelog.gz", "changelog.Debian.gz", "copyright"))}
         self.assertEqual(set(files_below(tree)), wanted)
         listing = run("dpkg-deb", "-c", debs["smesher"]).stdout.splitlines()
         for line in listing:

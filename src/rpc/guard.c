@@ -14,7 +14,7 @@ static const struct {
     uint64_t burst, per_s;
     const char *name;
 } floods[SM_RPC_FLOODS] = {
-    [SM_RPC_FLOOD_HEADERS] = {2000, 1000, "too_many_headers"},
+    [SM_RPC_FLOOD_HEADERS] = {4000, 2000, "too_many_headers"},
     [SM_RPC_FLOOD_EMPTY_DATA] = {500, 50, "too_many_empty_frames"},
     [SM_RPC_FLOOD_RESET] = {200, 33, "too_many_resets"},
     [SM_RPC_FLOOD_SETTINGS] = {50, 1, "too_many_settings"},

@@ -2,7 +2,7 @@
  * says when a peer floods: frames of one type faster than a call needs, header blocks without end. It also knows since when
  * the peer owes us the rest of something. Holds no memory but itself. One thread.
  *
- * Rates are ours: far above what gRPC peers send, low enough that a flood costs less than 1 ms a second. */
+ * Rates are ours: far above what gRPC peers send, and low enough that a flood is cheap to take. */
 #ifndef SM_RPC_GUARD_H
 #define SM_RPC_GUARD_H
 

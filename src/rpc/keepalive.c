@@ -106,7 +106,10 @@ static void expire_probes(struct sm_rpc_conn *c)
 void sm_rpc_keepalive_tick(struct sm_rpc_conn *c)
 {
     expire_probes(c);
-    if (c->keepalive_ping && c->keepalive_deadline_ns <= c->now_ns) {
+    const bool late = c->keepalive_ping && c->keepalive_deadline_ns <= c->now_ns;
+    if (late && c->last_rx_ns > c->quiet_since_ns) {
+        c->keepalive_ping = 0; /* its answer is behind other bytes: the peer is there */
+    } else if (late) {
         sm_rpc_conn_die(c, SM_E_TIMEOUT, NGHTTP2_NO_ERROR, "ping_timeout", "no answer to a PING in %llu s",
                         (unsigned long long)(c->cfg.ping_timeout_ns / SM_NS_PER_S));
         return;

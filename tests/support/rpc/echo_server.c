@@ -6,7 +6,8 @@
  * "reloaded" or "kept TEXT"; SIGTERM stops with a second of grace and prints "stopped". Messages are bytes:
  *   /test.v1.Echo/Unary    the message            /test.v1.Echo/Stream  each message
  *   /test.v1.Echo/Fail     "CODE TEXT": ends so   /test.v1.Echo/Hang    nothing, ever
- *   /test.v1.Echo/Size     "N": N zero bytes      /test.v1.Echo/Peer    who is calling */
+ *   /test.v1.Echo/Size     "N": N zero bytes      /test.v1.Echo/Peer    who is calling
+ * Beside them grpc.health.v1 ("" serves, "test.v1.Echo" is added by SIGUSR1 and serves) and reflection of both. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <sm_proto_rpc.h>
+
+#include "rpc/health.h"
+#include "rpc/reflection.h"
 #include "rpc/server.h"
 #include "util/clock.h"
 
@@ -23,6 +28,8 @@ struct server {
     int signal_fd;
     struct sm_rpc_server *rpc;
     struct sm_tls_context *tls;
+    struct sm_health *health;
+    struct sm_reflection reflection;
 };
 
 static const struct sm_grpc_status ok = {SM_GRPC_OK, ""};
@@ -104,7 +111,8 @@ static const struct row rows[] = {
     {"Hang", {.on_message = on_hang, .on_end = on_end}},
     {"Peer", {.on_message = on_peer, .on_end = on_end}},
 };
-#define ROWS (sizeof rows / sizeof rows[0])
+#define ROWS    (sizeof rows / sizeof rows[0])
+#define METHODS (ROWS + SM_HEALTH_METHODS + SM_REFLECTION_METHODS)
 
 static bool on_open(void *ctx, struct sm_rpc_stream *s, const struct sm_rpc_stream_events **ev, void **ev_ctx,
                     struct sm_grpc_status *refuse)
@@ -142,6 +150,10 @@ static void on_signal(void *ctx, uint32_t ready)
         sm_rpc_server_stop(s->rpc, SM_NS_PER_S);
         return;
     }
+    if (info.ssi_signo == SIGUSR1) {
+        if (sm_health_set(s->health, "test.v1.Echo", true, &ei)) puts(ei.text);
+        return;
+    }
     if (sm_tls_context_reload(s->tls, &ei))
         printf("kept %s\n", ei.text);
     else
@@ -154,6 +166,7 @@ static sm_err watch_signals(struct server *s, struct sm_errinfo *ei)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGHUP);
+    (void)sigaddset(&set, SIGUSR1);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     s->signals = (struct sm_loop_fd){.fn = on_signal, .ctx = s};
@@ -172,15 +185,19 @@ static sm_err load_tls(struct server *s, const char *dir, const char *name, stru
 static sm_err serve(struct server *s, const char *listen, struct sm_errinfo *ei)
 {
     static char paths[ROWS][64];
-    struct sm_rpc_method methods[ROWS];
+    struct sm_rpc_method methods[METHODS];
     for (size_t i = 0; i < ROWS; i++) {
         (void)snprintf(paths[i], sizeof paths[i], "/test.v1.Echo/%s", rows[i].name);
         methods[i] = (struct sm_rpc_method){.path = paths[i], .ctx = (void *)(uintptr_t)&rows[i], .open = on_open};
     }
+    sm_health_methods(s->health, methods + ROWS);
+    s->reflection =
+        (struct sm_reflection){.methods = methods, .methods_n = METHODS, .sets = {sm_proto_rpc}, .sets_n = 1};
+    sm_reflection_methods(&s->reflection, methods + ROWS + SM_HEALTH_METHODS);
     const struct sm_rpc_server_cfg cfg = {.listen = listen,
                                           .tls = s->tls,
                                           .methods = methods,
-                                          .methods_n = ROWS,
+                                          .methods_n = METHODS,
                                           .connections_max = 4096,
                                           .ping_interval_ns = 600 * SM_NS_PER_S,
                                           .ping_timeout_ns = 10 * SM_NS_PER_S,
@@ -200,11 +217,14 @@ int main(int argc, char **argv)
     if (argc != 2 && argc != 4) return fprintf(stderr, "usage: %s LISTEN [CERTIFICATES NAME]\n", argv[0]), 2;
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     sm_err err = sm_loop_new(&s.loop, &ei);
+    if (!err) err = sm_health_new(&s.health, &ei);
+    if (!err) err = sm_health_set(s.health, "", true, &ei);
     if (!err) err = watch_signals(&s, &ei);
     if (!err && argc == 4) err = load_tls(&s, argv[2], argv[3], &ei);
     if (!err) err = serve(&s, argv[1], &ei);
     if (err) (void)fprintf(stderr, "%s: %s\n", sm_err_name(err), ei.text);
     sm_rpc_server_free(s.rpc);
+    sm_health_free(s.health);
     sm_tls_context_free(s.tls);
     sm_loop_free(s.loop);
     return err ? 1 : 0;

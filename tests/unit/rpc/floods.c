@@ -113,10 +113,10 @@ static const struct flood floods[] = {
      false,
      true},
     {"malformed calls", "too_many_bad_requests", 600, true, {{H, EH | ES, 1, "83 86", 0}}, false, true},
-    {"calls", "too_many_headers", 2100, true, {{H, EH | ES, 1, RAW_GRPC_TO("02", "/x"), 0}}, false, true},
+    {"calls", "too_many_headers", 4100, true, {{H, EH | ES, 1, RAW_GRPC_TO("02", "/x"), 0}}, false, true},
     {"calls, never reading",
      "too_many_headers",
-     2100,
+     4100,
      false,
      {{H, EH | ES, 1, RAW_GRPC_TO("02", "/x"), 0}},
      false,
@@ -387,6 +387,28 @@ Test(floods, output_never_read)
     cr_assert_eq(sm_rpc_conn_why(r.conn, NULL), SM_E_TIMEOUT);
     cr_assert_eq(sm_rpc_conn_output(r.conn, &p), 0);
     kit_assert_end(&r.kit->server.calls[0], SM_GRPC_UNAVAILABLE, "reads nothing");
+    stop(&r);
+    free(b.p);
+}
+
+/* While the answers to its control frames pile up, a peer is not read. */
+Test(floods, back_pressure)
+{
+    struct raw r;
+    struct raw_bytes b = {0};
+    start(&r);
+    raw_frame(&b, &(struct raw_frame){NGHTTP2_PING, 0, 0, "0102030405060708", 0});
+    unsigned n = 0;
+    static uint8_t bytes[100000];
+    raw_frame(&b, &(struct raw_frame){H, EH, 1, RAW_REQUEST, 0});
+    raw_feed_only(&r, b.p, b.n);
+    for (unsigned i = 0; i < 20; i++) /* so that the output is full */
+        cr_assert_eq(sm_rpc_send(r.kit->server.calls[0].s, (struct sm_slice){bytes, sizeof bytes / 20}, NULL), SM_OK);
+    while (sm_rpc_conn_wants_input(r.conn) && n++ < 450) raw_feed_only(&r, b.p, 17);
+    cr_assert(n > 200 && n < 450, "%u", n);
+    raw_drain(&r);
+    cr_assert(sm_rpc_conn_wants_input(r.conn));
+    cr_assert_eq(r.seen.ping_acks, n + 1);
     stop(&r);
     free(b.p);
 }

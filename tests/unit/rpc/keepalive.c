@@ -332,3 +332,35 @@ Test(drain, shortened)
     kit_assert_end(&call, SM_GRPC_UNAVAILABLE, "shutting down");
     kit_stop(k);
 }
+
+/* The answer is late, but other bytes came meanwhile: the peer is there. */
+Test(keepalive, any_input_is_a_sign_of_life)
+{
+    struct raw r;
+    struct raw_bytes b = {0};
+    struct kit *k = kit_prepare();
+    k->server_cfg.ping_interval_ns = MINUTE;
+    raw_start(&r, true, k);
+    raw_hello(&b, true);
+    raw_frame(&b, &(struct raw_frame){NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, RAW_REQUEST, 0});
+    raw_feed(&r, &b, b.n);
+    k->now += MINUTE;
+    sm_rpc_conn_tick(r.conn, k->now);
+    raw_drain(&r);
+    cr_assert_eq(r.seen.pings, 1);
+    k->now += 19 * SM_NS_PER_S;
+    b.n = 0;
+    raw_frame(&b, &(struct raw_frame){NGHTTP2_DATA, 0, 1, "0000000000", 0});
+    raw_feed(&r, &b, b.n);
+    k->now += SM_NS_PER_S;
+    sm_rpc_conn_tick(r.conn, k->now);
+    cr_assert_not(sm_rpc_conn_finished(r.conn));
+    k->now += MINUTE;
+    sm_rpc_conn_tick(r.conn, k->now);
+    raw_drain(&r);
+    cr_assert_eq(r.seen.pings, 2);
+    sm_rpc_conn_tick(r.conn, k->now + 20 * SM_NS_PER_S);
+    cr_assert(sm_rpc_conn_finished(r.conn));
+    raw_stop(&r);
+    free(b.p);
+}

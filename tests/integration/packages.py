@@ -27,8 +27,10 @@ SHELLS = ("bash", "zsh", "fish")
 PRESETS = ["mainnet", "testnet", "standalone", "fastnet", "tiny"]
 
 INSTALLED = sorted([
+    "etc/smesher/k2pow.env.example",
     "etc/smesher/signer.env.example",
     "usr/bin/smesher",
+    "usr/lib/systemd/system/smesher-k2pow.service",
     "usr/lib/systemd/system/smesher-signer.service",
     "usr/lib/sysusers.d/smesher.conf",
     "usr/share/bash-completion/completions/smesher",

@@ -5,7 +5,7 @@
 
 #include "rpc/mem.h"
 
-#define KEEP 65536u /* an idle buffer holds no more than this */
+#define KEEP 4096u /* an idle buffer holds no more than this: there may be ten thousand */
 
 void sm_rpc_buf_fini(struct sm_rpc_buf *b)
 {

@@ -78,6 +78,11 @@ class Chroot(unittest.TestCase):
             self.skipTest(f"debootstrap cannot make {suite} from {uri}: {made.stdout.strip().splitlines()[-1:]}")
         (self.root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
         (self.root / "usr/sbin/policy-rc.d").chmod(0o755)
+        # The libraries that the package was made with may be later than the release: updates, security.
+        (self.root / "etc/apt/sources.list").write_text("".join(
+            f"deb {uri} {name} main\n" for uri, suites, components, _ in apt_sources() for name in suites
+            if name.split("-")[0] == suite and "main" in components))
+        self.inside("apt-get", "-q", "update")
         out = pathlib.Path(holder.name) / "out"
         run("sh", ROOT / "packaging/deb/build", "--out", out)
         for deb in out.glob("*.deb"):

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sm_proto_post.h>
+
 #include "cli/commands.h"
 #include "cli/groups.h"
 #include "cli/hub.h"
@@ -116,6 +118,15 @@ static sm_err open_tls(struct sm_hub *h, const struct args *a, int *out_fd, stru
     return err ? err : watch_hangup(h, out_fd, ei);
 }
 
+static sm_err make_services(struct sm_hub *h, struct sm_errinfo *ei)
+{
+    size_t n;
+    const struct sm_rpc_method *methods = sm_post_server_methods(h->post, &n);
+    const sm_err err = sm_rpc_services_new(methods, n, &sm_proto_post, 1, &h->services, ei);
+    if (!err) sm_rpc_services_serving(h->services, true);
+    return err;
+}
+
 static sm_err listen_at(struct sm_hub *h, const struct args *a, struct sm_errinfo *ei)
 {
     struct sm_rpc_address address;
@@ -131,8 +142,10 @@ static sm_err listen_at(struct sm_hub *h, const struct args *a, struct sm_errinf
         .events = &server_events,
         .ctx = h,
     };
-    cfg.methods = sm_post_server_methods(h->post, &cfg.methods_n);
-    sm_err err = sm_rpc_address_parse_listen(a->listen, &address, ei);
+    sm_err err = make_services(h, ei);
+    if (err) return err;
+    cfg.methods = sm_rpc_services_methods(h->services, &cfg.methods_n);
+    err = sm_rpc_address_parse_listen(a->listen, &address, ei);
     if (!err) err = sm_rpc_server_start(h->loop, &cfg, &h->rpc, ei);
     if (err) return err;
     address.port = sm_rpc_server_port(h->rpc);
@@ -220,6 +233,7 @@ static sm_err serve(struct sm_hub *h, const struct args *a, const struct sm_post
 static void close_hub(struct sm_hub *h, int hangup_fd)
 {
     sm_rpc_server_free(h->rpc);
+    sm_rpc_services_free(h->services);
     sm_post_server_free(h->post);
     if (h->loop) {
         sm_hub_wanted_fini(h);

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "postsvc/server.h"
 #include "rpc/server.h"
+#include "rpc/services.h"
 
 typedef enum sm_wanted_state {
     SM_WANTED_QUEUED, /* another proof of this identity comes first */
@@ -32,6 +33,7 @@ struct sm_hub {
     bool once;
     struct sm_loop *loop;
     struct sm_post_server *post;
+    struct sm_rpc_services *services; /* of post, with health and reflection */
     struct sm_rpc_server *rpc;
     struct sm_wanted *wanted, **wanted_last;
     size_t open_n, done_n, failed_n; /* of wanted: not settled yet, in, failed for good */

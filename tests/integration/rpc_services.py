@@ -2,12 +2,14 @@
 """Health and reflection as a foreign client (python3-grpcio) meets them: it knows nothing but the reflection protocol, learns
 the messages from the descriptors that it is served, and then speaks with them.
 
-usage: rpc_services.py --server ECHO_SERVER
+usage: rpc_services.py --server ECHO_SERVER [--smesher SMESHER]
 """
 import argparse
+import json
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import grpc
@@ -51,20 +53,20 @@ def fields(data):
     return out
 
 
-class Services(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.process = subprocess.Popen([OPTIONS.server, "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
-        port = cls.process.stdout.readline().split()[1]
-        cls.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+class Server(unittest.TestCase):
+    """A process that serves, and questions to it."""
 
-    @classmethod
-    def tearDownClass(cls):
-        cls.channel.close()
-        cls.process.send_signal(signal.SIGTERM)
-        cls.process.stdout.read()
-        cls.process.stdout.close()
-        assert cls.process.wait(GUARD_S) == 0
+    def serve(self, command, address_of):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.stop)
+        self.channel = grpc.insecure_channel(address_of(self.process.stdout.readline()))
+        self.addCleanup(self.channel.close)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.stdout.read()
+        self.process.stdout.close()
+        self.assertEqual(self.process.wait(GUARD_S), 0)
 
     def reflect(self, version, *questions):
         method = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
@@ -74,19 +76,42 @@ class Services(unittest.TestCase):
         """A function that makes messages by name, from the file that defines `symbol`."""
         (answer,) = self.reflect("v1", field(4, symbol.encode()))
         pool = descriptor_pool.DescriptorPool()
-        for number, value in fields(dict(fields(answer))[4]):
-            self.assertEqual(number, 1)
-            pool.Add(descriptor_pb2.FileDescriptorProto.FromString(value))
+        files = [descriptor_pb2.FileDescriptorProto.FromString(value) for _, value in fields(dict(fields(answer))[4])]
+        for file in reversed(files):  # imports first
+            pool.Add(file)
         factory = message_factory.MessageFactory(pool)
         return lambda name: factory.GetPrototype(pool.FindMessageTypeByName(name))()
+
+    def services(self, version):
+        (answer,) = self.reflect(version, field(7, b"*"))
+        return [dict(fields(row))[1].decode() for _, row in fields(dict(fields(answer))[6])]
+
+    def health(self):
+        """Functions that make a request for a service, and read an answer."""
+        make = self.messages("grpc.health.v1.Health.Watch")
+
+        def request(service):
+            message = make("grpc.health.v1.HealthCheckRequest")
+            message.service = service
+            return message.SerializeToString()
+
+        def status(data):
+            message = make("grpc.health.v1.HealthCheckResponse")
+            message.ParseFromString(data)
+            return message.DESCRIPTOR.enum_types_by_name["ServingStatus"].values_by_number[message.status].name
+
+        return request, status
+
+
+class Echo(Server):
+    def setUp(self):
+        self.serve([OPTIONS.server, "127.0.0.1:0"], lambda line: f"127.0.0.1:{line.split()[1]}")
 
     def test_services_are_listed(self):
         want = ["test.v1.Echo", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
                 "grpc.reflection.v1alpha.ServerReflection"]
         for version in ("v1", "v1alpha"):
-            (answer,) = self.reflect(version, field(7, b"*"))
-            services = [dict(fields(row))[1].decode() for _, row in fields(dict(fields(answer))[6])]
-            self.assertEqual(services, want)
+            self.assertEqual(self.services(version), want)
 
     def test_reflection_describes_itself(self):
         for version in ("v1", "v1alpha"):
@@ -104,21 +129,6 @@ class Services(unittest.TestCase):
                 self.assertEqual(answer.original_request, question)
                 self.assertEqual(answer.valid_host, "h")
 
-    def health(self):
-        make = self.messages("grpc.health.v1.Health.Watch")
-
-        def request(service):
-            message = make("grpc.health.v1.HealthCheckRequest")
-            message.service = service
-            return message.SerializeToString()
-
-        def status(data):
-            message = make("grpc.health.v1.HealthCheckResponse")
-            message.ParseFromString(data)
-            return message.DESCRIPTOR.enum_types_by_name["ServingStatus"].values_by_number[message.status].name
-
-        return request, status
-
     def test_health(self):
         request, status = self.health()
         check = self.channel.unary_unary(HEALTH + "Check", identity, identity)
@@ -134,9 +144,34 @@ class Services(unittest.TestCase):
         watch.cancel()
 
 
+class Hub(Server):
+    """The table of `smesher hub`, whose messages import others."""
+
+    def setUp(self):
+        if not OPTIONS.smesher:
+            self.skipTest("no smesher in this build")
+        out = tempfile.TemporaryDirectory()
+        self.addCleanup(out.cleanup)
+        self.serve([OPTIONS.smesher, "hub", "--json", "--listen", "127.0.0.1:0", "--network", "fastnet", "--out-dir", out.name],
+                   lambda line: json.loads(line)["address"])
+
+    def test_reflection_and_health(self):
+        self.assertEqual(self.services("v1")[:2], ["spacemesh.v1.PostService", "spacemesh.v1.PostInfoService"])
+        make = self.messages("spacemesh.v1.PostInfoService.PostStates")
+        call = self.channel.unary_unary("/spacemesh.v1.PostInfoService/PostStates", identity, identity)
+        answer = make("spacemesh.v1.PostStatesResponse")
+        answer.ParseFromString(call(b"", timeout=GUARD_S))
+        self.assertEqual(len(answer.states), 0)
+        request, status = self.health()
+        check = self.channel.unary_unary(HEALTH + "Check", identity, identity)
+        for service in ("", "spacemesh.v1.PostService"):
+            self.assertEqual(status(check(request(service), timeout=GUARD_S)), "SERVING")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
+    parser.add_argument("--smesher")
     _, rest = parser.parse_known_args(namespace=OPTIONS)
     unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
 

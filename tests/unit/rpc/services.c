@@ -9,6 +9,7 @@
 #include "rpc/health.h"
 #include "rpc/pb.h"
 #include "rpc/reflection.h"
+#include "rpc/services.h"
 
 typedef Grpc__Reflection__V1__ServerReflectionRequest request;
 typedef Grpc__Reflection__V1__ServerReflectionResponse response;
@@ -280,4 +281,46 @@ Test(descriptors, walk)
         cr_assert_eq(imports, n >= 11 ? 2 : 0);
         free(copy);
     }
+}
+
+/* ---- the table of a server ---- */
+
+Test(services, table)
+{
+    struct kit *k = kit_prepare();
+    struct sm_rpc_services *v = NULL;
+    size_t n;
+    cr_assert_eq(sm_rpc_services_new(k->methods, 4, NULL, 0, &v, NULL), SM_OK);
+    k->server_cfg.methods = sm_rpc_services_methods(v, &n);
+    k->server_cfg.methods_n = n;
+    cr_assert_eq(n, 8);
+    kit_start(k);
+    t.k = k;
+    for (unsigned serving = 0; serving < 2; serving++) {
+        struct kit_call whole = {0}, echo = {0}, self = {0};
+        sm_rpc_services_serving(v, serving);
+        (void)ask_health("/grpc.health.v1.Health/Check", "", &whole);
+        (void)ask_health("/grpc.health.v1.Health/Check", "test.v1.Echo", &echo);
+        (void)ask_health("/grpc.health.v1.Health/Check", "grpc.health.v1.Health", &self);
+        cr_assert_eq(health_of(&whole), serving ? 1 : 2);
+        cr_assert_eq(health_of(&echo), serving ? 1 : 2);
+        cr_assert_eq(health_of(&self), serving ? 1 : 2);
+    }
+    assert_file("v1", ASKS(FILE_CONTAINING_SYMBOL), "grpc.health.v1.Health", "grpc/health/v1/health.proto");
+    kit_stop(k);
+    sm_rpc_services_free(v);
+}
+
+Test(services, bad_tables)
+{
+    struct sm_rpc_services *v = NULL;
+    const struct sm_rpc_method row = {.path = "no/path"};
+    const struct sm_slice sets[SM_REFLECTION_SETS] = {0};
+    cr_assert_eq(sm_rpc_services_new(&row, 1, NULL, 0, &v, NULL), SM_E_ARG);
+    cr_assert_eq(sm_rpc_services_new(NULL, 0, sets, SM_REFLECTION_SETS, &v, NULL), SM_E_ARG);
+    cr_assert_eq(sm_rpc_services_new(NULL, 0, sets, SM_REFLECTION_SETS - 1, &v, NULL), SM_OK);
+    sm_rpc_services_free(v);
+    cr_assert_eq(sm_rpc_services_new(NULL, 0, NULL, 0, &v, NULL), SM_OK);
+    sm_rpc_services_free(v);
+    sm_rpc_services_free(NULL);
 }

@@ -139,9 +139,11 @@ static sm_err ask_once(int tty, const char *prompt, struct sm_passphrase *out, s
     if (tcgetattr(tty, &old) != 0) return sm_fail_errno(ei, errno, "cannot ask for a passphrase");
     quiet = old;
     quiet.c_lflag &= (tcflag_t)~ECHO;
-    if (write(tty, prompt, strlen(prompt)) < 0 || tcsetattr(tty, TCSAFLUSH, &quiet) != 0)
-        return sm_fail_errno(ei, errno, "cannot ask for a passphrase");
-    sm_err err = sm_passphrase_read(tty, "the terminal", out, ei);
+    /* Silent before the question: whoever answers at once is not shown, nor is the answer thrown away. */
+    if (tcsetattr(tty, TCSAFLUSH, &quiet) != 0) return sm_fail_errno(ei, errno, "cannot ask for a passphrase");
+    sm_err err =
+        write(tty, prompt, strlen(prompt)) < 0 ? sm_fail_errno(ei, errno, "cannot ask for a passphrase") : SM_OK;
+    if (!err) err = sm_passphrase_read(tty, "the terminal", out, ei);
     (void)tcsetattr(tty, TCSAFLUSH, &old);
     if (write(tty, "\n", 1) < 0) { /* nobody reads the answer */
     }

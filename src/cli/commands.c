@@ -23,6 +23,7 @@ const struct sm_command *const sm_commands[] = {
     &sm_cmd_keys_show,
     &sm_cmd_keys_export_journal,
     &sm_cmd_keys_import_journal,
+    &sm_cmd_rig,
     &sm_cmd_signer,
     &sm_cmd_k2pow,
     &sm_cmd_config_dump,

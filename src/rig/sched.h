@@ -126,7 +126,7 @@ const char *sm_sched_phase_name(sm_sched_phase p); /* "idle", "queued", "randomx
 
 struct sm_sched_view {
     sm_sched_phase phase;
-    bool paused, has_challenge;
+    bool paused, has_challenge, waits_for_disk;
     struct sm_challenge challenge;
     char message[256]; /* what it waits for, or why it failed; may be empty */
     struct sm_prove_progress progress;

@@ -117,6 +117,7 @@ void sm_sched_look(const struct sm_sched_id *id, uint64_t now_ns, struct sm_sche
 {
     *out = (struct sm_sched_view){.phase = phase_of(id),
                                   .paused = id->paused,
+                                  .waits_for_disk = id->wish == NEED_DISK && !id->stopping,
                                   .has_challenge = id->has_challenge,
                                   .challenge = id->challenge,
                                   .progress = id->progress,

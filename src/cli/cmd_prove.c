@@ -65,7 +65,9 @@ static void on_progress(void *ctx, const struct sm_prove_progress *p)
     case SM_PROVE_K2POW:
         now = (struct sm_progress_now){
             .phase = "k2pow", .unit = "groups", .done = p->groups_done, .total = p->groups_total};
-        (void)snprintf(now.note, sizeof now.note, "%" PRIu64 " hashes of about %.0f", p->hashes, p->expected_hashes);
+        if (p->hashes) /* ours; workers do not tell */
+            (void)snprintf(now.note, sizeof now.note, "%" PRIu64 " hashes of about %.0f", p->hashes,
+                           p->expected_hashes);
         break;
     case SM_PROVE_SCAN:
         now = (struct sm_progress_now){

@@ -1,5 +1,6 @@
 #include "http/client.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "util/clock.h"
 
@@ -105,6 +107,28 @@ sm_err sm_http_check_url(const char *url, const char *what, struct sm_errinfo *e
     return err;
 }
 
+static bool is_loopback(const char *host)
+{
+    struct in_addr v4;
+    if (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0) return true;
+    return inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
+}
+
+bool sm_http_is_in_clear(const char *url)
+{
+    CURLU *u = curl_url();
+    char *scheme = NULL, *host = NULL;
+    bool clear = true;
+    if (u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+        clear = strcmp(scheme, "https") != 0 && !is_loopback(host);
+    curl_free(scheme);
+    curl_free(host);
+    curl_url_cleanup(u);
+    return clear;
+}
+
 static size_t on_body(char *p, size_t one, size_t n, void *ctx)
 {
     struct exchange *x = ctx;
@@ -170,6 +194,7 @@ static bool set_options(const struct sm_http_client *c, struct exchange *x)
     ok = ok && curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK;
     ok = ok && curl_easy_setopt(e, CURLOPT_PROXY, c->proxy) == CURLE_OK;
     ok = ok && curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK;
+    ok = ok && curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK; /* or newer */
     ok = ok && curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
     ok = ok && curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK; /* no waiting for a resolver when cancelled */
     ok = ok && curl_easy_setopt(e, CURLOPT_USERAGENT, "smesher/" SM_VERSION) == CURLE_OK;

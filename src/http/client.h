@@ -53,4 +53,7 @@ void sm_http_reply_fini(struct sm_http_reply *r); /* accepts a zeroed one */
 /* SM_E_ARG with a sentence when `url` is none that sm_http_perform takes. `what` names its source. */
 SM_MUST_CHECK sm_err sm_http_check_url(const char *url, const char *what, struct sm_errinfo *ei);
 
+/* Would a token sent to `url` be readable on the way? http:// to anything but 127.x.x.x, [::1] and localhost. */
+bool sm_http_is_in_clear(const char *url);
+
 #endif

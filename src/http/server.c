@@ -16,12 +16,13 @@
 #include "util/io.h"
 #include "util/log.h"
 
-#define CONNECTIONS  64u /* defaults: ours */
-#define IDLE_S       10u
-#define REQUEST_S    30u
-#define HEADER_BYTES 16384u
-#define BODY_BYTES   65536u
-#define PEM_MAX      (256u << 10)
+#define CONNECTIONS    64u /* defaults: ours */
+#define IDLE_S         10u
+#define REQUEST_S      30u
+#define HEADER_BYTES   16384u
+#define BODY_BYTES     65536u
+#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" /* GnuTLS's words */
+#define PEM_MAX        (256u << 10)
 
 static void on_log(void *ctx, const char *fmt, va_list ap)
 {
@@ -163,6 +164,7 @@ static sm_err start_daemon(struct sm_http_server *s, const struct sm_http_server
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, s->tls_cert},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, s->tls_key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
     if (!s->tls_cert) options[0].option = MHD_OPTION_END;

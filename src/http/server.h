@@ -52,7 +52,7 @@ struct sm_http_server_cfg {
     bool insecure;            /* listen beyond loopback without a token although anybody can then ask */
     sm_http_handler handler;
     void *ctx;
-    const char *tls_cert, *tls_key; /* PEM files: HTTPS; both or none */
+    const char *tls_cert, *tls_key; /* PEM files: HTTPS, TLS 1.2 or newer; both or none */
     unsigned connections_max;       /* 0 = 64 */
     unsigned idle_timeout_s;        /* nothing received; 0 = 10 */
     unsigned request_timeout_s;     /* from one request's end to the next one's, answer included; 0 = 30 */

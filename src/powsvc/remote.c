@@ -73,6 +73,10 @@ sm_err sm_pow_remote_new(const struct sm_pow_remote_cfg *cfg, struct sm_pow_remo
         sm_pow_remote_free(r);
         return err;
     }
+    for (size_t i = 0; r->token && i < cfg->urls_n; i++)
+        if (sm_http_is_in_clear(r->urls[i]))
+            sm_log(SM_LOG_WARN, "k2pow", "the token crosses the network unencrypted: use https", "worker=%s",
+                   r->urls[i]);
     *out = r;
     return SM_OK;
 }

@@ -252,3 +252,23 @@ Test(refusals, urls)
     cr_assert_eq(sm_http_check_url("https://h:1/x", "--url", NULL), SM_OK);
     sm_http_client_free(c);
 }
+
+Test(urls, in_clear)
+{
+    static const struct {
+        const char *url;
+        bool clear;
+    } rows[] = {{"http://127.0.0.1:1/x", false},
+                {"http://127.9.9.9", false},
+                {"http://LocalHost:3000", false},
+                {"http://[::1]:3000", false},
+                {"https://worker", false},
+                {"HTTPS://worker", false},
+                {"http://worker", true},
+                {"http://10.0.0.1:3000", true},
+                {"http://127.evil.example", true},
+                {"http://[::2]/", true},
+                {"", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        cr_assert_eq(sm_http_is_in_clear(rows[i].url), rows[i].clear, "%s", rows[i].url);
+}

@@ -217,8 +217,11 @@ static void shake(struct sm_link *k)
 {
     struct sm_errinfo ei = {0};
     if (sm_loop_now(k->loop) >= k->deadline_ns) {
-        (void)sm_fail(&ei, SM_E_TIMEOUT, "%s: the TLS handshake takes too long", k->where);
-        lose(k, SM_E_TIMEOUT, ei.text);
+        const bool stopped = k->deadline_ns == 0;
+        const sm_err why = stopped ? SM_E_CANCELLED : SM_E_TIMEOUT;
+        (void)sm_fail(&ei, why, "%s: %s", k->where,
+                      stopped ? "stopped during the TLS handshake" : "the TLS handshake takes too long");
+        lose(k, why, ei.text);
         return;
     }
     const sm_tls_want got = sm_tls_handshake(k->tls, &k->peer, &ei);

@@ -1,8 +1,8 @@
 /* What an idle connection costs in memory, on either side.
  *
- *   idle plain|tls CONNECTIONS [MESSAGE_BYTES [MOST_KIB]]
+ *   idle plain|tls CONNECTIONS [MESSAGE_BYTES [MOST_KIB [CALLS]]]
  *
- * Two processes. Each connection carries one open call, over which three messages have gone both ways; then the growth of
+ * Two processes. Each connection carries CALLS open calls (1), over which three messages each have gone both ways; then the growth of
  * each process's resident memory is divided by the number of connections. Exits with 1 when a side exceeds MOST_KIB. */
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +25,7 @@
 static struct sm_loop *loop;
 static struct sm_tls_context *tls;
 static uint8_t *message;
+static unsigned calls = 1; /* on each connection */
 static size_t message_n;
 
 static void need(sm_err err, const struct sm_errinfo *ei)
@@ -83,8 +84,7 @@ static void serve(int port_fd)
 
 struct one {
     struct sm_rpc_client *client;
-    struct sm_rpc_stream *s;
-    unsigned messages;
+    unsigned sent, messages;
 };
 
 static struct one *ones;
@@ -98,10 +98,12 @@ static void on_message(void *ctx, struct sm_rpc_stream *s, struct sm_slice msg)
 {
     struct one *o = ctx;
     struct sm_errinfo ei = {0};
-    if (++o->messages < MESSAGES) {
+    o->messages++;
+    if (o->sent < MESSAGES * calls) {
+        o->sent++;
         need(sm_rpc_send(s, msg, &ei), &ei);
-        return;
     }
+    if (o->messages < MESSAGES * calls) return;
     start_next();
     if (++finished == wanted) sm_loop_stop(loop);
 }
@@ -111,8 +113,11 @@ static void on_up(void *ctx, struct sm_rpc_conn *conn)
 {
     struct one *o = ctx;
     struct sm_errinfo ei = {0};
-    need(sm_rpc_call(conn, PATH, 0, sm_loop_now(loop), &call_events, o, &o->s, &ei), &ei);
-    need(sm_rpc_send(o->s, (struct sm_slice){message, message_n}, &ei), &ei);
+    for (; o->sent < calls; o->sent++) {
+        struct sm_rpc_stream *s = NULL;
+        need(sm_rpc_call(conn, PATH, 0, sm_loop_now(loop), &call_events, o, &s, &ei), &ei);
+        need(sm_rpc_send(s, (struct sm_slice){message, message_n}, &ei), &ei);
+    }
 }
 static void on_down(void *ctx, sm_err why, const char *text)
 {
@@ -154,8 +159,8 @@ static int measure(pid_t server, uint16_t port, unsigned n, double most_kib, con
     open_up_to(n + WARM_UP);
     const double per_server = (resident_kib(server) - server_before) / n;
     const double per_client = (resident_kib(getpid()) - client_before) / n;
-    printf("idle kind=%s connections=%u message_bytes=%zu unit=KiB server=%.1f client=%.1f\n", kind, n, message_n,
-           per_server, per_client);
+    printf("idle kind=%s connections=%u calls=%u message_bytes=%zu unit=KiB server=%.1f client=%.1f\n", kind, n, calls,
+           message_n, per_server, per_client);
     return most_kib > 0 && (per_server > most_kib || per_client > most_kib);
 }
 
@@ -174,10 +179,11 @@ int main(int argc, char **argv)
     char dir[256];
     const bool with_tls = argc > 1 && strcmp(argv[1], "tls") == 0;
     if (argc < 3 || pipe(port_pipe) != 0)
-        return fprintf(stderr, "usage: %s plain|tls CONNECTIONS [MESSAGE_BYTES [MOST_KIB]]\n", argv[0]), 2;
+        return fprintf(stderr, "usage: %s plain|tls CONNECTIONS [MESSAGE_BYTES [MOST_KIB [CALLS]]]\n", argv[0]), 2;
     raise_limit();
     message_n = argc > 3 ? strtoul(argv[3], NULL, 10) : 600;
     message = calloc(1, message_n + 1);
+    if (argc > 5) calls = (unsigned)strtoul(argv[5], NULL, 10);
     if (with_tls) cert_make_all(tmpdir_make(dir));
     const pid_t server = fork();
     if (server == 0) {

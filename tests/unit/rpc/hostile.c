@@ -168,6 +168,26 @@ Test(hostile, silence_instead_of_a_tls_handshake)
     io_stop(&io);
 }
 
+static void stop_server(void *ctx)
+{
+    (void)ctx;
+    sm_rpc_server_stop(io.server, 3600 * SM_NS_PER_S);
+}
+
+Test(hostile, a_stop_does_not_wait_for_handshakes)
+{
+    io_prepare(&io, true);
+    serve();
+    const int fd = connect_raw();
+    put(fd, "\x16", 1);
+    cr_assert_eq(sm_loop_post(io.loop, stop_server, NULL, NULL), SM_OK);
+    expect_closed(fd); /* or it was still in the queue of the listener */
+    halt();
+    cr_assert_eq(io.stopped, 1);
+    if (io.troubles) cr_assert_eq(io.trouble, SM_E_CANCELLED, "%s", io.trouble_text);
+    io_stop(&io);
+}
+
 Test(hostile, silence_instead_of_http2)
 {
     io_prepare(&io, false);

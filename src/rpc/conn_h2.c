@@ -57,6 +57,13 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t
     return c->state == SM_RPC_DEAD ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
+/* Words of the peer that operators will read. */
+static void copy_printable(char *to, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) to[i] = p[i] >= 0x20 && p[i] < 0x7f ? (char)p[i] : '?';
+    to[n] = '\0';
+}
+
 static void see_goaway(struct sm_rpc_conn *c, const nghttp2_goaway *g)
 {
     const struct sm_slice debug = {g->opaque_data, g->opaque_data_len};
@@ -64,9 +71,9 @@ static void see_goaway(struct sm_rpc_conn *c, const nghttp2_goaway *g)
     if (c->cfg.server) return;
     c->peer_away = true;
     if (g->error_code == NGHTTP2_NO_ERROR || c->why) return;
-    char text[64] = "";
+    char text[64];
     const size_t n = debug.n < sizeof text - 1 ? debug.n : sizeof text - 1;
-    for (size_t i = 0; i < n; i++) text[i] = debug.p[i] >= 0x20 && debug.p[i] < 0x7f ? (char)debug.p[i] : '?';
+    copy_printable(text, debug.p, n);
     c->why = SM_E_NET;
     struct sm_grpc_status st;
     sm_grpc_status_set(&st, SM_GRPC_UNAVAILABLE, "%s ended the connection: %s%s%s", c->authority,
@@ -129,8 +136,7 @@ static int on_error(nghttp2_session *h2, int code, const char *text, size_t n, v
     (void)code;
     struct sm_rpc_conn *c = user;
     if (n >= sizeof c->h2_text) n = sizeof c->h2_text - 1;
-    memcpy(c->h2_text, text, n);
-    c->h2_text[n] = '\0';
+    copy_printable(c->h2_text, (const uint8_t *)text, n); /* it may quote headers */
     return 0;
 }
 

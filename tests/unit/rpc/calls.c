@@ -323,3 +323,36 @@ Test(calls, bad_configuration)
     cr_assert_eq(sm_rpc_conn_new(&cfg, 0, &c, NULL), SM_E_ARG);
     cr_assert_null(c);
 }
+
+/* What is thrown away for calls that ended early is given back to the connection's window. */
+Test(calls, windows_survive_cancelled_calls)
+{
+    static const uint8_t bytes[500000] = {'x'};
+    struct kit *k = kit_prepare();
+    k->step = 100000;
+    k->client_cfg.limits.conn_window = k->server_cfg.limits.conn_window = 1 << 20;
+    kit_start(k);
+    for (size_t i = 0; i < 50; i++) { /* the server stops listening while the rest is on its way, then the client */
+        struct kit_call up = {0}, down = {0};
+        struct sm_rpc_stream *s = kit_call(k, KIT_PATH, &up);
+        cr_assert_eq(sm_rpc_send(s, (struct sm_slice){bytes, sizeof bytes}, NULL), SM_OK);
+        (void)kit_carry(k, k->c, k->s, &k->s_err);
+        sm_rpc_cancel(k->server.calls[k->server.n - 1].s);
+        kit_run(k);
+        kit_assert_end(&up, SM_GRPC_CANCELLED, "");
+        s = kit_call(k, KIT_PATH, &down);
+        kit_run(k);
+        cr_assert_eq(sm_rpc_send(k->server.calls[k->server.n - 1].s, (struct sm_slice){bytes, sizeof bytes}, NULL),
+                     SM_OK);
+        (void)kit_carry(k, k->s, k->c, &k->c_err);
+        sm_rpc_cancel(s);
+        kit_run(k);
+        kit_assert_end(&down, SM_GRPC_CANCELLED, "");
+    }
+    struct kit_call last = {0};
+    k->server.calls[100].echo = true;
+    cr_assert_eq(sm_rpc_send(kit_call(k, KIT_PATH, &last), (struct sm_slice){bytes, sizeof bytes}, NULL), SM_OK);
+    kit_run(k);
+    cr_assert_eq(last.bytes, sizeof bytes);
+    kit_stop(k);
+}

@@ -316,3 +316,19 @@ Test(h2, preface)
     run_start(false, "", &ping, SM_E_FORMAT);
     run_start(false, "HTTP/1.1 400 Bad Request\r\n\r\n", NULL, SM_E_FORMAT);
 }
+
+/* The library quotes what it refuses; operators see nothing but printable characters. */
+Test(h2, words_of_the_peer_are_made_printable)
+{
+    struct raw r;
+    struct raw_bytes b = {0};
+    raw_start(&r, true, kit_prepare());
+    raw_hello(&b, true);
+    raw_frame(&b, &(struct raw_frame){H, EH, 1, "83 86 84" GRPC_TAIL "00 04 'a' 0a 1b5b 04 'b' 0a 0a 0a", 0});
+    raw_frame(&b, &(struct raw_frame){S, 0, 1, "", 0});
+    raw_feed(&r, &b, b.n);
+    cr_assert_eq(r.err, SM_E_FORMAT);
+    for (const char *p = r.ei.text; *p; p++) cr_assert(*p >= 0x20 && *p < 0x7f, "%s", r.ei.text);
+    raw_stop(&r);
+    free(b.p);
+}

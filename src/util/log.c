@@ -58,6 +58,8 @@ void sm_log(sm_log_level level, const char *subject, const char *event, const ch
         va_end(ap);
         n = strlen(line);
         while (n && line[n - 1] == ' ') line[--n] = '\0';
+        for (size_t i = 0; i < n; i++)
+            if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f) line[i] = '?';
         if (lg.sink)
             lg.sink(lg.ctx, level, line);
         else

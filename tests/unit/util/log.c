@@ -40,6 +40,15 @@ Test(log, form)
     sm_log_set_sink(NULL, NULL);
 }
 
+Test(log, control_characters)
+{
+    struct seen s = {0};
+    sm_log_set_sink(sink, &s);
+    sm_log(SM_LOG_WARN, "hub", "gone", "text=\"%s\"", "a\nb\r\x1b[31m\x7f\t caf\xc3\xa9");
+    cr_assert(strstr(s.last, "text=\"a?b??[31m?? caf\xc3\xa9\""), "%s", s.last);
+    sm_log_set_sink(NULL, NULL);
+}
+
 Test(log, levels)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};

@@ -16,7 +16,7 @@ static Initializer *cpu(uintptr_t n, const uint8_t *commitment, const uint8_t *d
     return in;
 }
 
-Test(libpost_labels, vectors, .timeout = 300)
+Test(libpost_labels, vectors)
 {
     json_t *all = vec_load("labels.json"), *e;
     size_t i;
@@ -39,7 +39,7 @@ Test(libpost_labels, vectors, .timeout = 300)
 }
 
 /* Ranges that are computed one label at a time, by the processors together, and what lies between. */
-Test(libpost_labels, ranges_equal_single_labels, .timeout = 300)
+Test(libpost_labels, ranges_equal_single_labels)
 {
     const uint8_t commitment[32] = "some commitment of thirty-two b";
     static const uint64_t counts[] = {1, 2, 8, 9, 10, 16, 17, 100, 129, 4000};
@@ -58,7 +58,7 @@ Test(libpost_labels, ranges_equal_single_labels, .timeout = 300)
     free_initializer(in);
 }
 
-Test(libpost_labels, smallest_nonce_below_the_difficulty, .timeout = 300)
+Test(libpost_labels, smallest_nonce_below_the_difficulty)
 {
     uint8_t commitment[32], hard[32], harder[32];
     hex_to("e26b543725490682675f6f84ea7689601adeaf14caa7024ec1140c82754ca339", commitment, 32);
@@ -83,7 +83,7 @@ Test(libpost_labels, smallest_nonce_below_the_difficulty, .timeout = 300)
 }
 
 /* How a node checks the nonce of an ATX. */
-Test(libpost_labels, published_vrf_nonces, .timeout = 300)
+Test(libpost_labels, published_vrf_nonces)
 {
     json_t *all = vec_load("vrf_nonces.json"), *e;
     size_t i;
@@ -195,7 +195,7 @@ static void *worker_main(void *arg)
     return r == InitializeResult_Ok ? w : NULL;
 }
 
-Test(libpost_labels, several_threads, .timeout = 120)
+Test(libpost_labels, several_threads)
 {
     enum { THREADS = 8 };
     static struct worker w[THREADS];

@@ -45,7 +45,7 @@ static Verifier *verifier(void)
 
 /* ---- verifying ---- */
 
-Test(libpost_proofs, vectors_are_valid, .timeout = 300)
+Test(libpost_proofs, vectors_are_valid)
 {
     struct prove_case all[8];
     const size_t n = load_cases(all, 8);
@@ -98,7 +98,7 @@ static void check_tampered(Verifier *v, struct prove_case *c, const json_t *t)
     free(bytes);
 }
 
-Test(libpost_proofs, tampered_vectors_name_the_index, .timeout = 300)
+Test(libpost_proofs, tampered_vectors_name_the_index)
 {
     struct prove_case all[8];
     const size_t n = load_cases(all, 8);
@@ -113,7 +113,7 @@ Test(libpost_proofs, tampered_vectors_name_the_index, .timeout = 300)
     free_verifier(v);
 }
 
-Test(libpost_proofs, everything_else_is_invalid, .timeout = 300)
+Test(libpost_proofs, everything_else_is_invalid)
 {
     struct prove_case c = load_case("fastnet-like");
     Verifier *v = verifier();
@@ -156,7 +156,7 @@ Test(libpost_proofs, everything_else_is_invalid, .timeout = 300)
     free_verifier(v);
 }
 
-Test(libpost_proofs, arguments_that_are_none, .timeout = 300)
+Test(libpost_proofs, arguments_that_are_none)
 {
     struct prove_case c = load_case("fastnet-like");
     Verifier *v = verifier();
@@ -208,7 +208,7 @@ static void *judge_main(void *arg)
     return NULL;
 }
 
-Test(libpost_proofs, one_verifier_many_threads, .timeout = 600)
+Test(libpost_proofs, one_verifier_many_threads)
 {
     enum { THREADS = 6 };
     struct prove_case all[8], small[8];
@@ -238,7 +238,7 @@ static Proof *prove(const struct prove_case *c, const char *dir)
 }
 
 /* With one thread the proof is the vector's, to the byte. */
-Test(libpost_proofs, generates_the_vectors, .timeout = 900)
+Test(libpost_proofs, generates_the_vectors)
 {
     struct prove_case all[8];
     const size_t n = load_cases(all, 8);
@@ -263,7 +263,7 @@ Test(libpost_proofs, generates_the_vectors, .timeout = 900)
 }
 
 /* The network's nonce is the caller's business here: data without one can be proven. */
-Test(libpost_proofs, data_without_a_vrf_nonce, .timeout = 300)
+Test(libpost_proofs, data_without_a_vrf_nonce)
 {
     const struct prove_case c = load_case("fastnet-like");
     char dir[256];
@@ -281,7 +281,7 @@ Test(libpost_proofs, data_without_a_vrf_nonce, .timeout = 300)
     tmpdir_remove(dir);
 }
 
-Test(libpost_proofs, proofs_that_cannot_be_made, .timeout = 300)
+Test(libpost_proofs, proofs_that_cannot_be_made)
 {
     const struct prove_case c = load_case("fastnet-like");
     const ProofConfig cfg = config_of(&c);

@@ -118,11 +118,38 @@ static sm_err add_auto(struct building *b, struct sm_errinfo *ei)
     return b->n > before || b->has_cpu ? SM_OK : add_cpu(b, ei);
 }
 
+static sm_err add_all(struct building *b, struct sm_errinfo *ei)
+{
+    sm_err err = b->has_cpu ? SM_OK : add_cpu(b, ei);
+    return err ? err : add_auto(b, ei);
+}
+
+static bool is_device(struct building *b, const char *id)
+{
+    struct sm_errinfo ignored = {0};
+    if (list_devices(b, &ignored)) return false;
+    for (size_t i = 0; i < b->devices_n; i++)
+        if (strcmp(b->devices[i].id, id) == 0) return true;
+    return false;
+}
+
 static sm_err add_device(struct building *b, const char *id, struct sm_errinfo *ei)
 {
     if (strcmp(id, "cpu") == 0) return add_cpu(b, ei);
     if (strcmp(id, "auto") == 0) return add_auto(b, ei);
+    if (strcmp(id, "all") == 0) return add_all(b, ei);
     return add_named(b, id, ei);
+}
+
+/* One id, or several with commas between them; a driver may have put one into a name. */
+static sm_err add_devices(struct building *b, const char *text, struct sm_errinfo *ei)
+{
+    if (!strchr(text, ',') || is_device(b, text)) return add_device(b, text, ei);
+    char *ids = strdup(text), *rest = ids;
+    sm_err err = ids ? SM_OK : sm_fail(ei, SM_E_NOMEM, "out of memory creating label engines");
+    for (const char *id; !err && (id = strsep(&rest, ",")) != NULL;) err = add_device(b, id, ei);
+    free(ids);
+    return err;
 }
 
 sm_err sm_engines_make(const struct sm_engine_args *args, uint32_t scrypt_n, struct sm_label_engine **out,
@@ -131,7 +158,7 @@ sm_err sm_engines_make(const struct sm_engine_args *args, uint32_t scrypt_n, str
     struct building b = {.args = args, .scrypt_n = scrypt_n};
     sm_err err = SM_OK;
     if (!args->device.n) err = add_auto(&b, ei);
-    for (size_t i = 0; !err && i < args->device.n; i++) err = add_device(&b, args->device.v[i], ei);
+    for (size_t i = 0; !err && i < args->device.n; i++) err = add_devices(&b, args->device.v[i], ei);
     if (!err) {
         *out = b.engines;
         *out_n = b.n;
@@ -146,4 +173,30 @@ void sm_engines_free(struct sm_label_engine *engines, size_t n)
 {
     for (size_t i = 0; engines && i < n; i++) sm_label_engine_free(&engines[i]);
     free(engines);
+}
+
+static sm_err throttle_one(struct sm_label_engine *engines, size_t n, const char *text, struct sm_errinfo *ei)
+{
+    const char *equals = strrchr(text, '='), *number = equals ? equals + 1 : text;
+    char *end;
+    const unsigned long percent = strtoul(number, &end, 10);
+    if (number[0] < '0' || number[0] > '9' || *end || percent < 1 || percent > 100)
+        return sm_fail(ei, SM_E_ARG, "--throttle %s: expected [ID=]PERCENT, from 1 to 100", text);
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        const char *id = engines[i].device;
+        if (equals && (strncmp(id, text, (size_t)(equals - text)) != 0 || id[equals - text])) continue;
+        engines[i].duty = (double)percent / 100;
+        any = true;
+    }
+    if (any) return SM_OK;
+    return sm_fail(ei, SM_E_ARG, "--throttle %s: that device is not among those that compute", text);
+}
+
+sm_err sm_engines_throttle(struct sm_label_engine *engines, size_t n, const struct sm_text_list *list,
+                           struct sm_errinfo *ei)
+{
+    sm_err err = SM_OK;
+    for (size_t i = 0; !err && i < list->n; i++) err = throttle_one(engines, n, list->v[i], ei);
+    return err;
 }

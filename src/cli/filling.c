@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "cli/progress.h"
+#include "cli/signals.h"
 #include "post/datadir.h"
 #include "post/difficulty.h"
 #include "util/bytes.h"
@@ -264,11 +265,18 @@ sm_exit sm_filling_run(struct sm_cli *cli, const struct sm_filling_args *args, s
     if (!args->dry_run && !sm_mul_overflows_u64(cfg->num_units, cfg->labels_per_unit, &labels)) engine.labels = labels;
     sm_err err = sm_engines_make(&engine, cfg->scrypt_n, &cfg->engines, &cfg->engines_n, &ei);
     if (err) return sm_cli_error(cli, err, &ei);
+    err = sm_engines_throttle(cfg->engines, cfg->engines_n, &args->throttle, &ei);
+    if (err) {
+        sm_engines_free(cfg->engines, cfg->engines_n);
+        return sm_cli_error(cli, err, &ei);
+    }
     for (size_t i = 0; args->batch && i < cfg->engines_n; i++) cfg->engines[i].chunk = args->batch;
     cfg->checkpoint_bytes = args->checkpoint;
     cfg->recheck_labels = args->recheck;
     cfg->direct_io = !args->no_direct_io;
     if (args->dry_run) return dry_run(cli, cfg);
+    sm_signals_allow_pause();
+    cfg->paused = sm_signals_paused;
 
     struct sm_progress *progress = sm_progress_new(cli, cli->command->name);
     cfg->progress = on_progress;

@@ -10,6 +10,7 @@ struct sm_filling_args {
     struct sm_net_args net;
     struct sm_engine_args engine;
     uint32_t num_units, scrypt_n, recheck;
+    struct sm_text_list throttle;
     uint64_t batch, checkpoint;
     bool no_direct_io, dry_run;
 };
@@ -18,6 +19,9 @@ struct sm_filling_args {
         SM_ENGINE_OPTIONS(T, m.engine),                                                                            \
         SM_OPT_U64(T, m.batch, "batch", NULL, 1, UINT32_MAX, "LABELS", "labels that an engine computes at a time", \
                    .default_note = "about half a second of work"),                                                 \
+        SM_OPT_LIST(T, m.throttle, "throttle", NULL, "[ID=]PERCENT",                                               \
+                    "let the devices, or the one with this id, work only so much of the time; may be repeated",    \
+                    .default_note = "100"),                                                                        \
         SM_OPT_SIZE(T, m.checkpoint, "checkpoint", "256MiB", 4096, UINT64_MAX,                                     \
                     "flush to disk after every so many bytes"),                                                    \
         SM_OPT_U32(T, m.recheck, "recheck", "16", 1, 1048576, "LABELS",                                            \

@@ -35,8 +35,8 @@ struct sm_engine_args {
 };
 #define SM_ENGINE_OPTIONS(T, m)                                                                                      \
     SM_OPT_LIST(T, m.device, "device", NULL, "ID",                                                                   \
-                "compute on: cpu, an OpenCL device id (see devices), or auto (every usable GPU, the CPU when there " \
-                "is none); may be repeated",                                                                         \
+                "compute on: cpu, an OpenCL device id (see devices), auto (every usable GPU, the CPU when there is " \
+                "none), all (every usable GPU and the CPU), or several of these with commas; may be repeated",       \
                 .default_note = "auto"),                                                                             \
         SM_OPT_U32(T, m.threads, "threads", "0", 0, 1024, "N", "CPU threads; 0 = one per processor"),                \
         SM_OPT_TEXT(T, m.variant, "variant", NULL, "NAME",                                                           \
@@ -48,6 +48,9 @@ struct sm_engine_args {
 SM_MUST_CHECK sm_err sm_engines_make(const struct sm_engine_args *args, uint32_t scrypt_n, struct sm_label_engine **out,
                                      size_t *out_n, struct sm_errinfo *ei);
 void sm_engines_free(struct sm_label_engine *engines, size_t n);
+/* "PERCENT" sets the duty of all, "ID=PERCENT" that of one device; the last that fits counts. SM_E_ARG. */
+SM_MUST_CHECK sm_err sm_engines_throttle(struct sm_label_engine *engines, size_t n, const struct sm_text_list *list,
+                                         struct sm_errinfo *ei);
 
 /* ---- RandomX ---- */
 struct sm_randomx_args {

@@ -13,6 +13,7 @@
 static struct sm_cancel cancel;
 static atomic_uint_fast64_t first_ns;
 static atomic_int first_signal;
+static atomic_bool paused;
 
 static void tell(const char *text)
 {
@@ -34,6 +35,29 @@ static void on_signal(int sig)
         _exit(SM_EXIT_INTERRUPTED);
     }
     tell("\nsmesher: stopping: the current batch is finished and saved; a second signal stops at once\n");
+}
+
+static void on_pause(int sig)
+{
+    const bool pause = sig == SIGUSR1;
+    if (atomic_exchange(&paused, pause) == pause) return;
+    tell(pause ? "\nsmesher: paused; SIGUSR2 goes on\n" : "\nsmesher: going on\n");
+}
+
+void sm_signals_allow_pause(void)
+{
+    struct sigaction action = {.sa_handler = on_pause, .sa_flags = SA_RESTART};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaddset(&action.sa_mask, SIGUSR1);
+    (void)sigaddset(&action.sa_mask, SIGUSR2);
+    (void)sigaction(SIGUSR1, &action, NULL);
+    (void)sigaction(SIGUSR2, &action, NULL);
+}
+
+bool sm_signals_paused(void *unused)
+{
+    (void)unused;
+    return atomic_load(&paused);
 }
 
 const struct sm_cancel *sm_signals_install(void)

@@ -24,8 +24,9 @@ struct seat { /* an engine's place in the farm */
     struct sm_label_engine e;
     struct sm_label_farm *farm;
     pthread_t threads[SHIFTS];
-    unsigned running; /* threads; caller's thread only */
-    bool computing;   /* under mu, like what follows: one call at a time */
+    unsigned running;        /* threads; caller's thread only */
+    bool computing;          /* under mu, like what follows: one call at a time */
+    uint64_t rests_until_ns; /* its duty */
     uint64_t labels, busy_ns;
     bool quarantined;
     char why[160];
@@ -41,6 +42,8 @@ struct sm_label_farm {
     unsigned spot_checks;
     struct seat *seats; /* numbered like those of the plan; their number grows by the fallback, under mu */
     unsigned spare;     /* seats kept for the fallback */
+    bool (*paused)(void *ctx);
+    void *paused_ctx;
     struct sm_cancel stop;
     pthread_mutex_t mu;
     pthread_cond_t work;      /* for engines: something to claim, an engine is free, or stop */
@@ -48,6 +51,7 @@ struct sm_label_farm {
     struct sm_farm_plan plan; /* under mu */
     struct {                  /* under mu, during a run */
         const struct sm_label_job *job;
+        bool paused;
         size_t working;  /* engine threads that have not given up */
         sm_err last_err; /* why the last engine was lost */
         struct sm_errinfo last_ei;
@@ -64,15 +68,32 @@ struct stint {
     struct sm_errinfo ei;
 };
 
+static void wait_until(pthread_cond_t *cond, pthread_mutex_t *mu, uint64_t ns)
+{
+    const struct timespec at = {.tv_sec = (time_t)(ns / SM_NS_PER_S), .tv_nsec = (long)(ns % SM_NS_PER_S)};
+    (void)pthread_cond_timedwait(cond, mu, &at);
+}
+
+/* Under mu. */
+static struct sm_piece *try_claim(struct sm_label_farm *f, struct seat *s, uint64_t now)
+{
+    if (s->computing || f->run.paused || now < s->rests_until_ns) return NULL;
+    return sm_farm_plan_claim(&f->plan, (size_t)(s - f->seats), now);
+}
+
 static struct sm_piece *claim(struct sm_label_farm *f, struct seat *s)
 {
     while (!sm_cancelled(&f->stop) && !s->quarantined) {
-        struct sm_piece *c = s->computing ? NULL : sm_farm_plan_claim(&f->plan, (size_t)(s - f->seats), sm_clock_ns());
+        const uint64_t now = sm_clock_ns();
+        struct sm_piece *c = try_claim(f, s, now);
         if (c) {
             s->computing = true;
             return c;
         }
-        pthread_cond_wait(&f->work, &f->mu);
+        if (now < s->rests_until_ns)
+            wait_until(&f->work, &f->mu, s->rests_until_ns);
+        else
+            (void)pthread_cond_wait(&f->work, &f->mu);
     }
     return NULL;
 }
@@ -146,6 +167,8 @@ static bool work_on(struct sm_label_farm *f, struct stint *t, struct sm_piece *c
     const uint64_t end = sm_clock_ns();
     pthread_mutex_lock(&f->mu);
     s->busy_ns += end - start;
+    if (s->e.duty > 0 && s->e.duty < 1)
+        s->rests_until_ns = end + (uint64_t)((double)(end - start) * (1 / s->e.duty - 1));
     if (!err) {
         sm_farm_plan_computed(&f->plan, c, end);
         s->computing = false;
@@ -186,6 +209,7 @@ static void seat_start(struct seat *s)
     const unsigned want = s->e.trusted ? 1 : SHIFTS;
     int rc = 0;
     s->computing = false;
+    s->rests_until_ns = 0;
     while (rc == 0 && s->running < want) {
         rc = pthread_create(&s->threads[s->running], NULL, engine_main, s);
         s->running += rc == 0;
@@ -203,7 +227,7 @@ static void seat_start(struct seat *s)
 
 static void seat_add(struct sm_label_farm *f, const struct sm_label_engine *e)
 {
-    f->seats[sm_farm_plan_add(&f->plan, e->chunk, e->width)] = (struct seat){.e = *e, .farm = f};
+    f->seats[sm_farm_plan_add(&f->plan, e->chunk, e->width, e->duty)] = (struct seat){.e = *e, .farm = f};
 }
 
 static void sync_init(struct sm_label_farm *f)
@@ -212,7 +236,7 @@ static void sync_init(struct sm_label_farm *f)
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&f->mu, NULL);
-    (void)pthread_cond_init(&f->work, NULL);
+    (void)pthread_cond_init(&f->work, &attr);
     (void)pthread_cond_init(&f->ready, &attr);
     (void)pthread_condattr_destroy(&attr);
 }
@@ -221,6 +245,8 @@ static sm_err farm_init(struct sm_label_farm *f, const struct sm_label_farm_cfg 
 {
     f->spare = sm_cpu_count();
     f->spot_checks = cfg->spot_checks ? cfg->spot_checks : SPOT_CHECKS_DEFAULT;
+    f->paused = cfg->paused;
+    f->paused_ctx = cfg->paused_ctx;
     const uint64_t cap = cfg->memory_cap_bytes, window = cap && cap < SM_LABEL_BYTES ? 1 : cap / SM_LABEL_BYTES;
     const size_t room = cfg->engines_n + f->spare;
     sm_err err = sm_farm_plan_init(&f->plan, room, window, ei);
@@ -323,16 +349,12 @@ static sm_err deliver(struct sm_label_farm *f, sm_label_sink sink, void *ctx, st
     return err;
 }
 
-static void wait_ready(struct sm_label_farm *f)
+/* Under mu. */
+static void look_at_pause(struct sm_label_farm *f)
 {
-    struct timespec at;
-    (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_nsec += (long)POLL_NS;
-    if (at.tv_nsec >= (long)SM_NS_PER_S) {
-        at.tv_nsec -= (long)SM_NS_PER_S;
-        at.tv_sec++;
-    }
-    (void)pthread_cond_timedwait(&f->ready, &f->mu, &at);
+    const bool paused = f->paused && f->paused(f->paused_ctx);
+    if (f->run.paused && !paused) pthread_cond_broadcast(&f->work);
+    f->run.paused = paused;
 }
 
 /* Under mu. *out_asked: SM_E_CANCELLED is the caller's wish, not the sink's word. */
@@ -345,13 +367,14 @@ static sm_err drive(struct sm_label_farm *f, const struct sm_cancel *cancel, sm_
         if (sm_farm_plan_finished(&f->plan)) return SM_OK;
         *out_asked = sm_cancelled(cancel);
         if (*out_asked) return sm_fail(ei, SM_E_CANCELLED, "cancelled");
+        look_at_pause(f);
         if (f->plan.head && f->plan.head->state == SM_PIECE_DONE) continue;
         if (!f->run.working) {
             err = fall_back(f, ei);
             if (err) return err;
         }
         if (!f->plan.head) pthread_cond_broadcast(&f->work); /* memory for a piece was missing */
-        wait_ready(f);
+        wait_until(&f->ready, &f->mu, sm_clock_ns() + POLL_NS);
     }
 }
 
@@ -361,6 +384,7 @@ static void run_begin(struct sm_label_farm *f, const struct sm_label_job *job, c
     memset(&f->run, 0, sizeof f->run);
     atomic_store(&f->stop.requested, false);
     f->run.job = job;
+    look_at_pause(f);
     sm_farm_plan_begin(&f->plan, ranges, ranges_n);
     for (size_t i = 0; i < f->plan.seats_n && !sm_farm_plan_finished(&f->plan); i++)
         if (!f->seats[i].quarantined) seat_start(&f->seats[i]);

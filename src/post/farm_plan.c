@@ -31,12 +31,13 @@ void sm_farm_plan_fini(struct sm_farm_plan *p)
     p->seats = NULL;
 }
 
-size_t sm_farm_plan_add(struct sm_farm_plan *p, uint64_t chunk, uint32_t width)
+size_t sm_farm_plan_add(struct sm_farm_plan *p, uint64_t chunk, uint32_t width, double duty)
 {
     struct sm_plan_seat *s = &p->seats[p->seats_n];
     *s = (struct sm_plan_seat){.most = chunk ? chunk : CHUNK_DEFAULT, .width = width ? width : 1};
     s->most = s->most < s->width ? s->width : s->most - s->most % s->width;
-    s->rate = (double)s->most / PIECE_S;
+    s->duty = duty > 0 && duty < 1 ? duty : 1;
+    s->rate = (double)s->most / PIECE_S * s->duty;
     return p->seats_n++;
 }
 
@@ -220,7 +221,7 @@ void sm_farm_plan_computed(struct sm_farm_plan *p, struct sm_piece *piece, uint6
     const double seconds = (double)(now_ns - piece->started_ns) / (double)SM_NS_PER_S;
     const uint64_t paid = (piece->range.count + s->width - 1) / s->width * s->width;
     const double weight = s->measured ? seconds / (seconds + MEMORY_S) : 1;
-    s->rate += weight * ((double)paid / seconds - s->rate);
+    s->rate += weight * ((double)paid / seconds * s->duty - s->rate);
     s->measured = true;
 }
 

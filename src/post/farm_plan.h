@@ -34,7 +34,8 @@ struct sm_piece {
 struct sm_plan_seat {
     uint64_t most;  /* labels per piece that suit the engine */
     uint32_t width; /* computed side by side: a part of it takes as long as all */
-    double rate;    /* labels per second */
+    double duty;    /* share of the time it works; it rests after every piece */
+    double rate;    /* labels per second, with its rests */
     bool measured;  /* else the rate is what `most` promises */
     bool gone;
 };
@@ -56,8 +57,8 @@ SM_MUST_CHECK sm_err sm_farm_plan_init(struct sm_farm_plan *p, size_t seats_room
                                        struct sm_errinfo *ei);
 void sm_farm_plan_fini(struct sm_farm_plan *p); /* accepts a zeroed one */
 
-/* The number of the new seat; there must be room. chunk and width as in struct sm_label_engine. */
-size_t sm_farm_plan_add(struct sm_farm_plan *p, uint64_t chunk, uint32_t width);
+/* The number of the new seat; there must be room. chunk, width and duty as in struct sm_label_engine. */
+size_t sm_farm_plan_add(struct sm_farm_plan *p, uint64_t chunk, uint32_t width, double duty);
 /* The engine gets nothing any more. */
 void sm_farm_plan_lose(struct sm_farm_plan *p, size_t seat);
 

@@ -54,7 +54,10 @@ static void enter(struct sm_init_run *r, sm_init_phase phase)
 sm_err sm_init_farm(struct sm_init_run *r, struct sm_errinfo *ei)
 {
     if (r->farm) return SM_OK;
-    const struct sm_label_farm_cfg cfg = {.engines = r->cfg->engines, .engines_n = r->cfg->engines_n};
+    const struct sm_label_farm_cfg cfg = {.engines = r->cfg->engines,
+                                          .engines_n = r->cfg->engines_n,
+                                          .paused = r->cfg->paused,
+                                          .paused_ctx = r->cfg->paused_ctx};
     r->engines_taken = true;
     return sm_label_farm_new(&cfg, &r->farm, ei);
 }

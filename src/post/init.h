@@ -16,7 +16,7 @@
 #include "util/err.h"
 
 typedef enum sm_init_phase {
-    SM_INIT_CHECKING,  /* verifying the labels on disk before appending */
+    SM_INIT_CHECKING, /* verifying the labels on disk before appending */
     SM_INIT_WRITING,
     SM_INIT_SEARCHING, /* VRF nonce beyond the data, or in old files after growing */
     SM_INIT_DONE,
@@ -24,10 +24,10 @@ typedef enum sm_init_phase {
 
 struct sm_init_progress {
     sm_init_phase phase;
-    uint64_t labels_done, labels_total;        /* of this subset, including those found on disk */
-    uint64_t labels_at_start;                  /* found on disk */
+    uint64_t labels_done, labels_total; /* of this subset, including those found on disk */
+    uint64_t labels_at_start;           /* found on disk */
     uint64_t file, file_labels_done, file_labels_total, files_total;
-    uint64_t searched;                         /* labels searched beyond the data */
+    uint64_t searched; /* labels searched beyond the data */
     bool has_nonce;
     uint64_t nonce;
 };
@@ -35,20 +35,22 @@ struct sm_init_progress {
 typedef void (*sm_init_progress_fn)(void *ctx, const struct sm_init_progress *p);
 
 struct sm_init_cfg {
-    const char *dir;              /* created (0700) when missing; its parent must exist */
+    const char *dir; /* created (0700) when missing; its parent must exist */
     struct sm_node_id node_id;
     struct sm_atx_id commitment_atx_id;
     uint64_t labels_per_unit;
     uint32_t num_units;
-    uint64_t max_file_size;       /* new data: a multiple of 128, >= 1024 */
+    uint64_t max_file_size; /* new data: a multiple of 128, >= 1024 */
     uint32_t scrypt_n;
-    uint64_t from_file, to_file;  /* SM_LAYOUT_ALL = default */
+    uint64_t from_file, to_file;     /* SM_LAYOUT_ALL = default */
     struct sm_label_engine *engines; /* taken over, also on failure */
     size_t engines_n;
-    uint64_t checkpoint_bytes;    /* fsync interval; 0 = default 256 MiB */
-    uint32_t recheck_labels;      /* labels at the end of the data re-verified on resume; 0 = default 16 */
-    bool direct_io;               /* try O_DIRECT for full blocks */
-    bool grow;                    /* num_units may exceed the metadata's: see sm_init_run */
+    uint64_t checkpoint_bytes; /* fsync interval; 0 = default 256 MiB */
+    uint32_t recheck_labels;   /* labels at the end of the data re-verified on resume; 0 = default 16 */
+    bool direct_io;            /* try O_DIRECT for full blocks */
+    bool (*paused)(void *ctx); /* as in struct sm_label_farm_cfg; may be NULL */
+    void *paused_ctx;
+    bool grow; /* num_units may exceed the metadata's: see sm_init_run */
     sm_init_progress_fn progress;
     void *progress_ctx;
 };
@@ -59,7 +61,7 @@ struct sm_init_result {
     bool has_nonce;
     uint64_t nonce;
     uint8_t nonce_label[32];
-    bool complete;            /* every file of the subset is complete */
+    bool complete; /* every file of the subset is complete */
     struct sm_label_engine_stats engines[64];
     size_t engines_n;
 };

@@ -46,6 +46,7 @@ struct sm_label_engine {
     char variant[64]; /* "avx512", "romix gap=2", … */
     uint64_t chunk;   /* labels per call that suit it: about half a second of work */
     uint32_t width;   /* labels it computes side by side: calls are multiples of it where possible; 0 = no matter */
+    double duty;      /* share of the time it may work, above 0; 0 = always */
     bool trusted;     /* the reference itself; others are spot-checked in every batch */
 };
 struct sm_label_engine_ops {
@@ -78,8 +79,12 @@ SM_MUST_CHECK sm_err sm_label_cpu_tune(const char *variant, uint32_t scrypt_n, u
 struct sm_label_farm_cfg {
     struct sm_label_engine *engines; /* the farm takes them over, also on failure */
     size_t engines_n;
-    unsigned spot_checks;      /* labels per chunk of an untrusted engine recomputed by the reference, the last one
+    unsigned spot_checks; /* labels per chunk of an untrusted engine recomputed by the reference, the last one
                                       * always among them; 0 = default 4 */
+    /* True: engines finish the chunk they have, about half a second's work, and get no other until it is false again. Asked
+     * about twenty times a second on the caller's thread; NULL: never. */
+    bool (*paused)(void *ctx);
+    void *paused_ctx;
     uint64_t memory_cap_bytes; /* of chunks claimed and not delivered; 0 = seconds of all engines, 32 to 256 MiB */
 };
 struct sm_label_farm;

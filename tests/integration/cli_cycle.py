@@ -203,6 +203,23 @@ class Cycle(CliTest):
         self.assertTrue((real / "postdata_2.bin").is_symlink())
         self.ok("prove", "--dir", link, "--network", "tiny", "--challenge", CHALLENGE, "--out", self.tmp / "p.json")
 
+    def test_several_devices_and_throttle(self):
+        """The labels are the same whoever computes them, and however slowly."""
+        whole = (tiny_copy(self.tmp / "whole") / "postdata_0.bin").read_bytes()
+        common = ("--network", "tiny", "--node-id", NODE, "--commitment-atx-id", ATX)
+        for number, more in enumerate((("--device", "all"), ("--device", "cpu", "--throttle", "60"),
+                                       ("--device", "cpu", "--threads", "3", "--throttle", "1", "--throttle", "cpu=80"))):
+            data = self.tmp / f"data{number}"
+            self.ok("init", "--dir", data, *common, *more)
+            self.assertEqual((data / "postdata_0.bin").read_bytes(), whole, more)
+        new = ("init", "--dir", self.tmp / "new", *common)
+        self.refused(2, "--device cpu is given twice", *new, "--device", "cpu,cpu")
+        self.refused(2, ["--device none", "does not exist"], *new, "--device", "cpu,none")
+        for wrong in ("0", "101", "x", "", "50%", "-5", "cpu=", "cpu=0"):
+            self.refused(2, ["--throttle", "PERCENT"], *new, "--device", "cpu", "--throttle", wrong)
+        self.refused(2, "not among those that compute", *new, "--device", "cpu", "--throttle", "gpu=50")
+        self.assertFalse((self.tmp / "new").exists())
+
     def test_devices_by_name(self):
         self.init(self.tmp / "cpu", "--variant", "ref", "--threads", "2", network="fastnet")
         self.refused(1, "ref", "init", "--dir", self.tmp / "x", "--network", "fastnet", "--node-id", NODE,

@@ -82,6 +82,37 @@ class Signals(CliTest):
         self.assertEqual(process.returncode, 5)
         self.assertEqual(json.loads(out)["error"]["code"], "SM_E_CANCELLED")
 
+    def test_pause_and_go_on(self):
+        """Paused, the program uses next to no processor time; afterwards it does again."""
+        data = self.tmp / "data"
+        process = self.start(data)
+
+        def ticks():
+            fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            return int(fields[11]) + int(fields[12])
+
+        def used_at_most(most, polls):
+            """True once `polls` of wait_for in a row have seen so few ticks go by."""
+            history = []
+
+            def condition():
+                history.append(ticks())
+                return len(history) > polls and history[-1] - history[-1 - polls] <= most
+
+            return condition
+
+        wait_for(lambda: (data / "postdata_0.bin").exists(), process)
+        process.send_signal(signal.SIGUSR1)
+        wait_for(used_at_most(3, 100), process)
+        before = ticks()
+        process.send_signal(signal.SIGUSR2)
+        wait_for(lambda: ticks() > before + 20, process)
+        process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGTERM)  # a paused program stops too
+        self.assertEqual(process.wait(DEADLINE_S), 5)
+        told = [line for line in process.stderr.read().splitlines() if "paused" in line or "going on" in line]
+        self.assertEqual(told, ["smesher: paused; SIGUSR2 goes on", "smesher: going on", "smesher: paused; SIGUSR2 goes on"])
+
     def test_the_second_signal_stops_at_once(self):
         data = self.tmp / "data"
         process = self.start(data)

@@ -29,6 +29,7 @@ struct fake {
     bool until_cancel;                   /* computes nothing, waits for the cancel flag */
     struct gate *enters, *waits, *opens; /* counts at the start; waits; counts at the end */
     atomic_uint *called;                 /* set from inside compute */
+    uint64_t works_ns;                   /* at least */
     unsigned calls;
 };
 
@@ -56,6 +57,7 @@ static sm_err fake_compute(void *self, const struct sm_label_job *job, struct sm
     if (f->called) atomic_fetch_add(f->called, 1);
     while (f->until_cancel && !sm_cancelled(cancel)) sm_clock_sleep_ns(100000);
     if (f->until_cancel) return sm_fail(ei, SM_E_CANCELLED, "cancelled");
+    if (f->works_ns) sm_clock_sleep_ns(f->works_ns);
     if (f->enters) gate_count(f->enters);
     if (f->waits) gate_pass(f->waits);
     if (f->fail_from && f->calls >= f->fail_from) return sm_fail(ei, f->fail_err, "made to fail at call %u", f->calls);
@@ -441,4 +443,70 @@ Test(farm, cancel_reaches_engines_that_are_computing, .timeout = 60)
     cr_assert_eq(c.labels, 0);
     cr_assert(!stats_of(f, "a").quarantined, "stopping is no failure of the engine");
     sm_label_farm_free(f);
+}
+
+/* ---- pausing and resting ---- */
+
+struct pauses {
+    atomic_uint *called; /* by engines */
+    unsigned asked, until;
+};
+
+static bool paused(void *ctx)
+{
+    struct pauses *p = ctx;
+    if (++p->asked < p->until) return true;
+    if (p->asked == p->until) cr_assert_eq(atomic_load(p->called), 0, "an engine worked during the pause");
+    return false;
+}
+
+Test(farm, a_pause_holds_all_engines, .timeout = 60)
+{
+    atomic_uint called = 0;
+    struct pauses p = {.called = &called, .until = 8};
+    struct sm_label_engine e[3] = {fake((struct fake){.called = &called}, "a", 7, true),
+                                   fake((struct fake){.called = &called}, "b", 9, false),
+                                   fake((struct fake){.called = &called}, "c", 100, true)};
+    struct sm_label_farm *f = NULL;
+    const struct sm_label_farm_cfg cfg = {.engines = e, .engines_n = 3, .paused = paused, .paused_ctx = &p};
+    cr_assert_eq(sm_label_farm_new(&cfg, &f, NULL), SM_OK);
+    const char *text;
+    cr_assert_eq(run_plain(f, &text), SM_OK, "%s", text);
+    cr_assert_geq(p.asked, p.until);
+    cr_assert_gt(atomic_load(&called), 0);
+    sm_label_farm_free(f);
+}
+
+Test(farm, a_paused_farm_can_be_cancelled, .timeout = 60)
+{
+    atomic_uint called = 0;
+    struct pauses p = {.called = &called, .until = UINT32_MAX};
+    struct sm_cancel cancel = {0};
+    struct sm_label_engine e[1] = {fake((struct fake){.called = &called}, "a", 7, false)};
+    struct sm_label_farm *f = NULL;
+    const struct sm_label_farm_cfg cfg = {.engines = e, .engines_n = 1, .paused = paused, .paused_ctx = &p};
+    const struct sm_label_job job = {.scrypt_n = N};
+    struct check c = {.job = &job, .ranges = plain};
+    sm_cancel_request(&cancel);
+    cr_assert_eq(sm_label_farm_new(&cfg, &f, NULL), SM_OK);
+    cr_assert_eq(sm_label_farm_run(f, &job, plain, PLAIN_N, &cancel, check_sink, &c, NULL), SM_E_CANCELLED);
+    cr_assert_eq(atomic_load(&called), 0);
+    sm_label_farm_free(f);
+}
+
+/* At least the rest is taken; how much longer it lasts is the scheduler's business. The last piece needs none. */
+Test(farm, a_throttled_engine_rests, .timeout = 60)
+{
+    for (int trusted = 0; trusted < 2; trusted++) {
+        struct sm_label_engine e[1] = {fake((struct fake){.works_ns = 5000000}, "a", 50, trusted)};
+        e[0].duty = 0.25;
+        struct sm_label_farm *f = farm(e, 1, 0);
+        const char *text;
+        const uint64_t start = sm_clock_ns();
+        cr_assert_eq(run_plain(f, &text), SM_OK, "%s", text);
+        const uint64_t took = sm_clock_ns() - start, busy = stats_of(f, "a").busy_ns;
+        cr_assert_geq(busy, 10 * 5000000u, "ten pieces or more");
+        cr_assert_geq(took, busy * 2, "busy %llu of %llu ns", (unsigned long long)busy, (unsigned long long)took);
+        sm_label_farm_free(f);
+    }
 }

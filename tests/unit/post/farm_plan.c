@@ -16,7 +16,9 @@
 struct machine {
     double rate; /* labels per second, of whole widths */
     uint32_t width;
-    double guess;          /* the farm is told rate * guess */
+    double guess; /* the farm is told rate * guess */
+    double duty;  /* 0: works all the time */
+    double rests_until;
     double slows_at, slow; /* from then on rate * slow; 0: never */
     double dies_at;        /* the piece it has then fails; 0: never */
     struct sm_piece *piece;
@@ -68,7 +70,7 @@ static double end_of(const struct world *w, const struct machine *m, uint64_t la
 static void ask(struct world *w, size_t i)
 {
     struct machine *m = &w->m[i];
-    if (m->piece || m->dead) return;
+    if (m->piece || m->dead || m->rests_until > w->now) return;
     m->piece = sm_farm_plan_claim(&w->plan, i, ns(w->now));
     if (!m->piece) return;
     cr_assert_gt(m->piece->range.count, 0);
@@ -119,6 +121,7 @@ static void settle(struct world *w, size_t i)
         return;
     }
     m->busy_s += took;
+    if (m->duty) m->rests_until = w->now + took * (1 / m->duty - 1);
     sm_farm_plan_computed(&w->plan, c, ns(w->now));
     sm_farm_plan_done(c);
 }
@@ -137,6 +140,11 @@ static double run(struct world *w, const struct sm_label_range *ranges, size_t n
         size_t who = SIZE_MAX;
         for (size_t i = 0; i < w->n; i++)
             if (w->m[i].piece && w->m[i].ends_at < next) next = w->m[who = i].ends_at;
+        for (size_t i = 0; i < w->n; i++)
+            if (!w->m[i].piece && !w->m[i].dead && w->m[i].rests_until > w->now && w->m[i].rests_until < next) {
+                next = w->m[i].rests_until;
+                who = SIZE_MAX;
+            }
         cr_assert(isfinite(next), "everyone waits: %" PRIu64 " labels left", w->plan.unclaimed + w->plan.returned);
         w->now = next;
         if (who != SIZE_MAX) settle(w, who);
@@ -150,7 +158,7 @@ static void world_init(struct world *w, const struct machine *m, size_t n, uint6
     for (size_t i = 0; i < n; i++) {
         w->m[i] = m[i];
         const double chunk = m[i].rate * m[i].guess * 0.5;
-        cr_assert_eq(sm_farm_plan_add(&w->plan, chunk < 1 ? 1 : (uint64_t)chunk, m[i].width), i);
+        cr_assert_eq(sm_farm_plan_add(&w->plan, chunk < 1 ? 1 : (uint64_t)chunk, m[i].width, m[i].duty), i);
     }
 }
 
@@ -161,10 +169,11 @@ static double possible(const struct world *w, double end)
     for (size_t i = 0; i < w->n; i++) {
         const struct machine *m = &w->m[i];
         const double until = m->dead ? m->dies_at - m->lost_s : end;
+        const double rate = m->rate * (m->duty ? m->duty : 1);
         if (m->slow && m->slows_at < until)
-            sum += m->rate * m->slows_at + m->rate * m->slow * (until - m->slows_at);
+            sum += rate * m->slows_at + rate * m->slow * (until - m->slows_at);
         else
-            sum += m->rate * until;
+            sum += rate * until;
     }
     return sum;
 }
@@ -180,7 +189,7 @@ static uint64_t total_of(const struct sm_label_range *r, size_t n)
 static size_t make_ranges(const struct machine *m, size_t n, double seconds, struct sm_label_range *out, size_t room)
 {
     double all = 0;
-    for (size_t i = 0; i < n; i++) all += m[i].rate;
+    for (size_t i = 0; i < n; i++) all += m[i].rate * (m[i].duty ? m[i].duty : 1);
     const size_t files = 1 + (size_t)uniform(0, (double)room - 1);
     uint64_t first = (uint64_t)uniform(0, 1e9);
     for (size_t i = 0; i < files; i++) {
@@ -235,6 +244,29 @@ Test(farm_plan, eight_engines_are_kept_busy, .timeout = 300)
         const double e = efficiency(&w, r, n, seed);
         if (!(e >= 0.97)) report(&w, seed, e);
         cr_assert_geq(e, 0.97);
+        sm_farm_plan_fini(&w.plan);
+    }
+}
+
+/* Half of them may work only a part of the time; that part is used, and no more. */
+Test(farm_plan, throttled_engines_get_their_share, .timeout = 300)
+{
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        struct machine m[SEATS_MAX];
+        struct sm_label_range r[12];
+        struct world w;
+        rng = seed * UINT64_C(0x9e3779b97f4a7c15);
+        for (size_t i = 0; i < SEATS_MAX; i++) {
+            m[i] = random_machine();
+            if (i % 2) m[i].duty = uniform(0.1, 0.9);
+        }
+        const size_t n = make_ranges(m, SEATS_MAX, 60, r, 12);
+        world_init(&w, m, SEATS_MAX, 0);
+        const double e = efficiency(&w, r, n, seed);
+        if (!(e >= 0.97)) report(&w, seed, e);
+        cr_assert_geq(e, 0.97);
+        for (size_t i = 1; i < SEATS_MAX; i += 2) /* the last piece needs no rest */
+            cr_assert_leq(w.m[i].busy_s, w.m[i].duty * w.now + 1, "seed %" PRIu64, seed);
         sm_farm_plan_fini(&w.plan);
     }
 }
@@ -301,7 +333,7 @@ Test(farm_plan, the_default_window_is_bounded)
     for (size_t i = 0; i < 5; i++) {
         struct sm_farm_plan p;
         cr_assert_eq(sm_farm_plan_init(&p, 2, 0, NULL), SM_OK);
-        for (int k = 0; k < 2; k++) (void)sm_farm_plan_add(&p, chunks[i], 0);
+        for (int k = 0; k < 2; k++) (void)sm_farm_plan_add(&p, chunks[i], 0, 0);
         sm_farm_plan_begin(&p, r, 1);
         cr_assert(p.window * 16 >= 32 << 20 && p.window * 16 <= 256 << 20);
         const struct sm_piece *c = sm_farm_plan_claim(&p, 0, 5);
@@ -316,18 +348,19 @@ Test(farm_plan, who_is_too_slow_waits_for_the_others)
     static const struct sm_label_range r[] = {{0, 50000}};
     struct sm_farm_plan p;
     cr_assert_eq(sm_farm_plan_init(&p, 2, 0, NULL), SM_OK);
-    const size_t fast = sm_farm_plan_add(&p, 100000, 1), slow = sm_farm_plan_add(&p, 100, 100);
+    const size_t fast = sm_farm_plan_add(&p, 100000, 1, 0), slow = sm_farm_plan_add(&p, 100, 100, 0);
     sm_farm_plan_begin(&p, r, 1);
     struct sm_piece *a = sm_farm_plan_claim(&p, fast, 0);
     cr_assert_not_null(a);
-    cr_assert_null(sm_farm_plan_claim(&p, slow, 0), "half a second, and the other would have done everything in a quarter");
+    cr_assert_null(sm_farm_plan_claim(&p, slow, 0),
+                   "half a second, and the other would have done everything in a quarter");
     sm_farm_plan_computed(&p, a, 1000000);
     cr_assert_not_null(sm_farm_plan_claim(&p, slow, 1000000), "nobody computes");
     sm_farm_plan_fini(&p);
 
     cr_assert_eq(sm_farm_plan_init(&p, 2, 0, NULL), SM_OK);
-    (void)sm_farm_plan_add(&p, 100000, 1);
-    (void)sm_farm_plan_add(&p, 100, 100);
+    (void)sm_farm_plan_add(&p, 100000, 1, 0);
+    (void)sm_farm_plan_add(&p, 100, 100, 0);
     sm_farm_plan_begin(&p, r, 1);
     a = sm_farm_plan_claim(&p, 0, 0);
     sm_farm_plan_lose(&p, 0);

@@ -49,7 +49,7 @@ struct args {
 static const struct sm_option options[] = {
     SM_OPT_TEXT(struct args, config, "config", NULL, "FILE", "configuration in YAML; options win over it"),
     SM_OPT_LIST(struct args, address, "address", NULL, "URI",
-                "node: host:port, http://… or https://…; repeated: the first that answers"),
+                "node: host:port, or a URI of http or https; repeated: the first that answers"),
     SM_OPT_LIST(struct args, dir, "dir", NULL, "DIR", "a data set; may be repeated"),
     SM_OPT_LIST(struct args, root, "root", NULL, "DIR|PATTERN", "search for data sets below it; may be repeated"),
     SINGLE(DEPTH, "depth", "N", "levels below a root that are searched", .default_note = "3"),

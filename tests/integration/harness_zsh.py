@@ -4,7 +4,8 @@ import pty
 import re
 import select
 
-PREPARE = "PS1=; autoload -Uz compinit; compinit -u -D; {more}; print RE''ADY\n"
+# The line is run in the end: by a smesher that says nothing.
+PREPARE = "PS1=; smesher() {{ true; }}; autoload -Uz compinit; compinit -u -D; {more}; print RE''ADY\n"
 LINES = {
     "smesher verify-p": "smesher verify-proof",
     "smesher help dev": "smesher help devices",

@@ -28,9 +28,11 @@ PRESETS = ["mainnet", "testnet", "standalone", "fastnet", "tiny"]
 
 INSTALLED = sorted([
     "etc/smesher/k2pow.env.example",
+    "etc/smesher/rig.yaml.example",
     "etc/smesher/signer.env.example",
     "usr/bin/smesher",
     "usr/lib/systemd/system/smesher-k2pow.service",
+    "usr/lib/systemd/system/smesher-rig.service",
     "usr/lib/systemd/system/smesher-signer.service",
     "usr/lib/sysusers.d/smesher.conf",
     "usr/share/bash-completion/completions/smesher",

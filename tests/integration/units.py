@@ -9,6 +9,7 @@ import pathlib
 import platform
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -16,7 +17,7 @@ import unittest
 import urllib.request
 
 import harness
-from cli_common import ROOT, CliTest
+from cli_common import CHALLENGE, ROOT, CliTest
 
 EXPOSURE = {"smesher-rig": 20, "smesher-k2pow": 16, "smesher-signer": 10}  # the most `systemd-analyze security` may say, in tenths
 
@@ -168,10 +169,14 @@ class Filtered(UnitTest):
                                    env={**os.environ, "NOTIFY_SOCKET": str(self.tmp / "notify")})
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        said = []
-        while "READY=1" not in said:
-            said += manager.recv(4096).decode().splitlines()
+        self.until(manager, "READY=1")
         return process, manager, lambda: (self.tmp / "log").read_text()
+
+    def until(self, manager, wanted):
+        """Waits for a line to the manager."""
+        said = []
+        while wanted not in said:
+            said += manager.recv(4096).decode().splitlines()
 
     def test_k2pow(self):
         """RandomX compiles and runs machine code there."""
@@ -187,7 +192,25 @@ class Filtered(UnitTest):
         self.assertTrue(answer.strip().isdigit(), answer)
         process.terminate()
         self.assertEqual(process.wait(timeout=60), 0, log())
-        self.assertIn("STOPPING=1", manager.recv(4096).decode())
+        self.until(manager, "STOPPING=1")
+
+    def test_rig(self):
+        """The example's way through a day: ready, told to reload, and ended; then a proof, as its runs make them."""
+        data = self.tmp / "post"
+        self.init(data)
+        config = self.tmp / "rig.yaml"
+        config.write_text(f"network: tiny\nstate_dir: {self.tmp}/state\nnode:\n  addresses: [http://127.0.0.1:1]\n"
+                          f"data:\n  roots: [{data}]\nprove:\n  randomx: light\nstatus:\n  listen: 127.0.0.1:0\n")
+        self.ok("rig", "--config", config, "--check", preexec=self.enter("smesher-rig"))
+        process, manager, log = self.started("smesher-rig", "rig", "--config", config)
+        process.send_signal(signal.SIGHUP)
+        self.until(manager, "RELOADING=1")
+        self.until(manager, "READY=1")
+        process.terminate()
+        self.assertEqual(process.wait(timeout=60), 0, log())
+        self.until(manager, "STOPPING=1")
+        self.ok("prove", "--dir", data, "--network", "tiny", "--randomx", "light", "--no-state", "--challenge", CHALLENGE,
+                "--out", self.tmp / "proof.json", preexec=self.enter("smesher-rig"))
 
     def test_the_filter_is_one(self):
         """A call that no service needs is refused: the tests above do not pass for want of a filter."""

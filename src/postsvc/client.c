@@ -11,7 +11,8 @@
 
 #define PING_INTERVAL_NS (600 * SM_NS_PER_S) /* post-service.md §2.3, as is the next */
 #define PING_TIMEOUT_NS  (20 * SM_NS_PER_S)
-#define CONFIRM_NS       (60 * SM_NS_PER_S) /* ours: a PING behind a proof that is lost costs nothing */
+#define CONFIRM_NS       (60 * SM_NS_PER_S)  /* ours: a PING behind a proof that is lost costs nothing */
+#define CONFIRM_TRY_NS   (20 * SM_NS_PER_MS) /* ours: how often to look whether the proof has left */
 
 struct place { /* one address of the node */
     struct sm_post_client *client;
@@ -28,6 +29,8 @@ struct sm_post_client {
     struct place *used;           /* connecting or connected; NULL: none */
     struct sm_rpc_stream *stream; /* Register; NULL: none */
     struct sm_loop_timer timer;
+    struct sm_loop_timer confirm_timer;
+    uint32_t confirm; /* what the timer is about */
     struct sm_post_link link;
 };
 
@@ -40,6 +43,12 @@ static bool complains_about_pings(const char *text)
     return text && strstr(text, "too_many_pings");
 }
 
+static void leave_stream(struct sm_post_client *c)
+{
+    c->stream = NULL;
+    sm_loop_timer_clear(c->loop, &c->confirm_timer);
+}
+
 static void on_message(void *ctx, struct sm_rpc_stream *s, struct sm_slice msg)
 {
     struct sm_post_client *c = ctx;
@@ -50,7 +59,7 @@ static void on_end(void *ctx, const struct sm_grpc_status *st)
 {
     struct sm_post_client *c = ctx;
     if (!c->stream) return; /* we closed it */
-    c->stream = NULL;
+    leave_stream(c);
     handle(c, &(struct sm_post_link_event){
                   .kind = SM_POST_LINK_ENDED, .status = st, .pings = complains_about_pings(st->message)});
 }
@@ -68,13 +77,19 @@ static void on_ack(void *ctx, bool acked)
 }
 
 /* A PING behind the proof: its answer shows that the node's machine has it. Nodes allow one within a minute now and then,
- * and every message of theirs starts that count anew. */
-static void ask_for_ack(struct sm_post_client *c, uint32_t confirm)
+ * and every message of theirs starts that count anew. HTTP/2 sends PINGs before data that waits, so that the proof must have
+ * left first. */
+static void ask_for_ack(void *ctx)
 {
+    struct sm_post_client *c = ctx;
     struct sm_errinfo ei;
+    if (sm_rpc_stream_queued(c->stream) > 0) {
+        sm_loop_timer_set(c->loop, &c->confirm_timer, sm_loop_now(c->loop) + CONFIRM_TRY_NS);
+        return;
+    }
     struct ack *a = malloc(sizeof *a);
     if (!a) return; /* the next request confirms it too */
-    *a = (struct ack){c, confirm};
+    *a = (struct ack){c, c->confirm};
     if (sm_rpc_conn_ping(sm_rpc_stream_conn(c->stream), on_ack, a, CONFIRM_NS, sm_loop_now(c->loop), &ei)) free(a);
 }
 
@@ -84,7 +99,7 @@ static void close_all(struct sm_post_client *c)
 {
     struct place *used = c->used;
     c->used = NULL;
-    c->stream = NULL;
+    leave_stream(c);
     if (used) sm_rpc_client_close(used->rpc);
 }
 
@@ -92,7 +107,7 @@ static void fail_stream(struct sm_post_client *c, const struct sm_errinfo *ei)
 {
     struct sm_grpc_status st;
     sm_grpc_status_set(&st, SM_GRPC_UNAVAILABLE, "%s", ei->text);
-    c->stream = NULL;
+    leave_stream(c);
     handle(c, &(struct sm_post_link_event){.kind = SM_POST_LINK_ENDED, .status = &st});
 }
 
@@ -108,10 +123,12 @@ static void open_stream(struct sm_post_client *c)
 static void send_reply(struct sm_post_client *c, const struct sm_post_link_action *a)
 {
     struct sm_errinfo ei = {0};
-    if (sm_rpc_send(c->stream, (struct sm_slice){a->bytes, a->bytes_n}, &ei))
+    if (sm_rpc_send(c->stream, (struct sm_slice){a->bytes, a->bytes_n}, &ei)) {
         fail_stream(c, &ei);
-    else if (a->confirm)
-        ask_for_ack(c, a->confirm);
+    } else if (a->confirm) {
+        c->confirm = a->confirm;
+        sm_loop_timer_set(c->loop, &c->confirm_timer, sm_loop_now(c->loop));
+    }
 }
 
 static void connect_to(struct sm_post_client *c, uint32_t address)
@@ -168,7 +185,7 @@ static void on_down(void *ctx, sm_err why, const char *text)
     struct place *p = ctx;
     struct sm_post_client *c = p->client;
     if (p != c->used) return;
-    c->stream = NULL;
+    leave_stream(c);
     handle(c, &(struct sm_post_link_event){.kind = SM_POST_LINK_DOWN,
                                            .text = text,
                                            .tls = p->tls && why == SM_E_REFUSED,
@@ -225,6 +242,7 @@ sm_err sm_post_client_new(struct sm_loop *loop, const struct sm_post_client_cfg 
     c->given_up = cfg->given_up;
     c->ctx = ctx;
     c->timer = (struct sm_loop_timer){.fn = timer_due, .ctx = c};
+    c->confirm_timer = (struct sm_loop_timer){.fn = ask_for_ack, .ctx = c};
     sm_post_link_init(&c->link, &link, provider, ctx);
     const sm_err err = make_places(c, cfg, ei);
     if (err)
@@ -254,7 +272,7 @@ void sm_post_client_free(struct sm_post_client *c)
     if (!c) return;
     sm_loop_timer_clear(c->loop, &c->timer);
     c->used = NULL;
-    c->stream = NULL;
+    leave_stream(c);
     for (size_t i = 0; i < c->places_n; i++) sm_rpc_client_free(c->places[i].rpc);
     free(c->places);
     free(c);

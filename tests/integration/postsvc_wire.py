@@ -122,6 +122,8 @@ class Program:
             event = self.events.get()
             if event is not None:
                 self.seen.append(event)
+        reports = [line for line in self.log if "Sanitizer" in line or "runtime error" in line]
+        assert not reports, "".join(self.log)
         return status
 
     def kill(self):

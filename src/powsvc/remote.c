@@ -162,6 +162,7 @@ struct group {
     char path[SM_POW_PATH_ROOM];
     unsigned order[SM_POW_WORKERS_MAX];
     uint32_t accepted_by;   /* worker that said 201 last; NOBODY */
+    bool strained;          /* … and could not be asked the last time */
     unsigned failures;      /* rounds without a result */
     uint32_t retry_after_s; /* the shortest of this round; 0: nobody said */
     bool solved;
@@ -256,6 +257,19 @@ static void take_refusal(struct group *g, unsigned worker)
         end_with(s, SM_E_REFUSED, &why);
 }
 
+/* The worker, or what is in front of it, is unwell. Once, its job may still run there: it is given another chance before a
+ * second worker starts the same job. True: that chance. */
+static bool stays(struct group *g, unsigned worker)
+{
+    if (g->accepted_by != worker) return false;
+    if (g->strained) {
+        g->accepted_by = NOBODY;
+        return false;
+    }
+    g->strained = true;
+    return true;
+}
+
 /* True: the round ends here, with a result or with the job in good hands. */
 static bool judge(struct group *g, unsigned worker, const struct sm_http_reply *reply)
 {
@@ -269,6 +283,7 @@ static bool judge(struct group *g, unsigned worker, const struct sm_http_reply *
             g->failures = 0;
         }
         g->accepted_by = worker;
+        g->strained = false;
         return true;
     case 400:
         take_refusal(g, worker);
@@ -277,6 +292,10 @@ static bool judge(struct group *g, unsigned worker, const struct sm_http_reply *
         if (reply->retry_after_s && (!g->retry_after_s || reply->retry_after_s < g->retry_after_s))
             g->retry_after_s = reply->retry_after_s;
         break;
+    case 502: /* bad gateway, service unavailable, gateway timeout */
+    case 503:
+    case 504:
+        return stays(g, worker);
     default:
         sm_log(SM_LOG_DEBUG, "k2pow", "worker answers", "worker=%s status=%u", g->s->r->urls[worker], reply->status);
     }
@@ -300,8 +319,7 @@ static bool ask(struct group *g, unsigned worker)
     if (err) {
         sm_log(g->failures ? SM_LOG_DEBUG : SM_LOG_WARN, "k2pow", "worker cannot be asked", "worker=%s error=\"%s\"",
                s->r->urls[worker], ei.text);
-        if (g->accepted_by == worker) g->accepted_by = NOBODY;
-        return false;
+        return stays(g, worker);
     }
     const bool settled = judge(g, worker, &reply);
     sm_http_reply_fini(&reply);

@@ -100,17 +100,31 @@ static void on_job(struct sm_pow_worker *w, const struct sm_http_request *rq, st
         cancel(w, &job, out);
 }
 
+/* The running job, or null. */
+static json_t *running(struct sm_pow_worker *w, const struct sm_pow_worker_status *s)
+{
+    char miner[SM_HEX_ROOM(5)];
+    if (!s->running) return json_null();
+    (void)pthread_mutex_lock(&w->shared.mu);
+    const struct sm_k2pow_job job = w->shared.job;
+    const double seconds = sm_clock_seconds_since(w->shared.job_start_ns);
+    (void)pthread_mutex_unlock(&w->shared.mu);
+    return json_pack("{s:s, s:i, s:f, s:I, s:f}", "miner", sm_hex_encode(job.node_id.b, 5, miner), "nonce_group",
+                     (int)job.group, "seconds", seconds, "hashes", (json_int_t)atomic_load(&w->hashes_of_job),
+                     "expected_hashes", 0x1p256 / sm_u256_to_double(job.difficulty));
+}
+
 static void on_status(struct sm_pow_worker *w, struct sm_http_response *out)
 {
     const struct sm_pow_worker_status s = sm_pow_worker_status(w);
-    json_t *o =
-        json_pack("{s:s, s:f, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "version",
-                  SM_VERSION, "uptime_seconds", s.uptime_s, "randomx", s.mode == SM_RANDOMX_FAST ? "fast" : "light",
-                  "pages", sm_randomx_pages(w->randomx), "threads", (int)s.threads, "queue", (int)s.queue, "running",
-                  (int)s.running, "waiting", (int)s.waiting, "results", (json_int_t)s.results, "jobs_created",
-                  (json_int_t)s.created, "jobs_done", (json_int_t)s.done, "jobs_failed", (json_int_t)s.failed,
-                  "jobs_given_up", (json_int_t)s.given_up, "jobs_refused", (json_int_t)s.too_many, "jobs_recalled",
-                  (json_int_t)s.recalled, "hashes", (json_int_t)s.hashes, "hashes_per_second", s.hashes_per_s);
+    json_t *o = json_pack(
+        "{s:s, s:f, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "version",
+        SM_VERSION, "uptime_seconds", s.uptime_s, "randomx", s.mode == SM_RANDOMX_FAST ? "fast" : "light", "pages",
+        sm_randomx_pages(w->randomx), "threads", (int)s.threads, "queue", (int)s.queue, "running", (int)s.running,
+        "waiting", (int)s.waiting, "results", (json_int_t)s.results, "jobs_created", (json_int_t)s.created, "jobs_done",
+        (json_int_t)s.done, "jobs_failed", (json_int_t)s.failed, "jobs_given_up", (json_int_t)s.given_up,
+        "jobs_refused", (json_int_t)s.too_many, "jobs_recalled", (json_int_t)s.recalled, "hashes", (json_int_t)s.hashes,
+        "hashes_per_second", s.hashes_per_s, "job", running(w, &s));
     out->body = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
     json_decref(o);
     out->status = out->body ? 200 : 500;

@@ -13,9 +13,11 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
+import warnings
 
 import harness
 from cli_common import CACHE, CHALLENGE, NODE, CliTest, tiny_copy
@@ -100,6 +102,9 @@ class Foreign(http.server.BaseHTTPRequestHandler):
             self.server.paths.append(self.path)
             self.server.tokens.add(self.headers.get("Authorization"))
         answer = self.server.answer(self.server, group, turn, self.path)
+        if answer == "slow":
+            self.server.release.wait(1)
+            answer = (201, "")
         if answer == "close":
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
@@ -294,7 +299,7 @@ class TheClient(K2PowTest):
         self.assertGreater(sum(done), 0)
 
     def test_foreign_worker_in_bad_weather(self):
-        weather = [(500, "boom"), (502, "bad gateway"), (429, ""), (201, ""), (302, ""), b"garbage\r\n\r\n", "close",
+        weather = [(500, "boom"), (502, "bad gateway"), (429, ""), (201, ""), (302, ""), b"garbage\r\n\r\n", "close", "slow",
                    (200, "not a number"), (200, "72057594037927935"), (200, "")]
         server = self.relay(lambda s, group, turn: weather[turn - 1 + group % 2] if turn <= 3 else
                             weather[(turn + group) % len(weather)] if turn <= 5 else None)
@@ -302,6 +307,32 @@ class TheClient(K2PowTest):
         self.check_proof()
         prefix = f"/job/{NODE}/0/{CHALLENGE[:16]}/"
         self.assertTrue(any(p.startswith(prefix) for p in server.paths), server.paths[:3])
+
+    def test_https(self):
+        cert, key = self.tmp / "cert.pem", self.tmp / "key.pem"
+        made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                               "-days", "2", "-subj", "/CN=worker", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
+                               "-out", cert], capture_output=True)
+        if made.returncode:
+            self.skipTest("openssl(1) makes no certificate here")
+        worker = self.worker("--tls-cert", cert, "--tls-key", key, "--queue", "4")
+        self.assertTrue(worker.url.startswith("https://127.0.0.1:"), worker.url)
+        self.ok(*self.prove(worker.url, more=("--remote-k2pow-ca-file", cert)))
+        self.check_proof()
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.load_verify_locations(cert)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with socket.create_connection(("127.0.0.1", worker.port), timeout=DEADLINE_S) as s:
+            with self.assertRaises((ssl.SSLError, ConnectionError)):
+                old.wrap_socket(s, server_hostname="127.0.0.1")
+        # Nobody vouches for it: not asked, and searched here.
+        (self.tmp / "proof.json").unlink()
+        shutil.rmtree(self.data / "k2pow")
+        result = self.ok(*self.prove(worker.url, fallback="1s"))
+        self.assertIn("searching here", result.err)
 
     def test_silent_worker_and_cancel(self):
         server = self.foreign(lambda s, group, turn, path: (s.release.wait(DEADLINE_S), (201, ""))[1])

@@ -164,6 +164,21 @@ Test(remote, stays_with_who_accepted)
     for (size_t k = 0; k < 3; k++) cr_assert_neq(atomic_load(&f.workers[k].asked), 5 * GROUPS, "the groups are spread");
 }
 
+/* One bad moment of the worker, or of a proxy, does not start the job a second time elsewhere; two do. */
+Test(remote, one_failure_is_forgiven)
+{
+    struct fixture f = {0};
+    for (int i = 0; i < 3; i++) add(&f, "", SCRIPT(201, 503, 201, 502, 200));
+    expect_all(&f);
+    cr_assert_eq(atomic_load(&f.workers[0].asked) + atomic_load(&f.workers[1].asked) + atomic_load(&f.workers[2].asked),
+                 5 * GROUPS);
+
+    struct fixture g = {0};
+    add(&g, "", SCRIPT(201, 503));
+    add(&g, "", SCRIPT(429, 200));
+    expect_all(&g);
+}
+
 Test(remote, lies_are_noticed)
 {
     static const char *const lies[] = {

@@ -175,6 +175,9 @@ Test(worker, status_and_metrics)
     cr_assert_eq(json_integer_value(json_object_get(o, "jobs_created")), 3);
     cr_assert_eq(json_integer_value(json_object_get(o, "jobs_done")), 1);
     cr_assert_eq(json_integer_value(json_object_get(o, "queue")), 3);
+    const json_t *running = json_object_get(o, "job");
+    cr_assert_str_eq(json_string_value(json_object_get(running, "miner")), "bebebebebe");
+    cr_assert_eq(json_integer_value(json_object_get(running, "nonce_group")), 2);
     json_decref(o);
     cr_assert_eq(ask(w, NULL, NULL, "/metrics", body), 200);
     cr_assert(strstr(body, "\nsmesher_k2pow_jobs_total{event=\"created\"} 3\n"), "%s", body);

@@ -1,15 +1,15 @@
 /* rpc/conn.h: one HTTP/2 connection that carries gRPC calls, either side of it. No sockets and no clock: bytes and the
  * time are handed in, so that tests feed it bytes and decide what time it is.
  *
- * The transport's turn: sm_rpc_conn_feed() what came in, sm_rpc_conn_tick() when sm_rpc_conn_deadline() has passed, then
- * write what sm_rpc_conn_output() lends. It closes when sm_rpc_conn_finished() holds and nothing is left to write.
+ * The transport's turn: sm_rpc_conn_feed() what came in, sm_rpc_conn_tick() when sm_rpc_conn_deadline() has passed,
+ * then write what sm_rpc_conn_output() lends. It closes when sm_rpc_conn_finished() holds and nothing is left to write.
  *
- * Streams live from open (server) or sm_rpc_call (client) until on_end has returned. Events are called from inside feed,
- * tick, eof and free only, never from inside sm_rpc_call, send, finish or cancel; an event may call anything here
+ * Streams live from open (server) or sm_rpc_call (client) until on_end has returned. Events are called from inside
+ * feed, tick, eof and free only, never from inside sm_rpc_call, send, finish or cancel; an event may call anything here
  * except feed, tick, eof, output, sent and free of its own connection.
  *
- * Everything is bounded (struct sm_rpc_limits). A peer that exceeds a limit on calls gets RESOURCE_EXHAUSTED for that call;
- * one that floods the connection gets GOAWAY(ENHANCE_YOUR_CALM) and is dropped.
+ * Everything is bounded (struct sm_rpc_limits). A peer that exceeds a limit on calls gets RESOURCE_EXHAUSTED for that
+ * call; one that floods the connection gets GOAWAY(ENHANCE_YOUR_CALM) and is dropped.
  *
  * Threads: one connection and its streams belong to one thread.
  * Source: RFC 9113; grpc/grpc doc/PROTOCOL-HTTP2.md; our spec, post-service.md "2.3". */
@@ -35,7 +35,8 @@ struct sm_rpc_stream_events {
     /* There is room again after sm_rpc_send said SM_E_BUSY. May be NULL. */
     void (*on_writable)(void *ctx, struct sm_rpc_stream *s);
     /* Exactly once, and last: the stream is gone when it returns. Server: the status given to sm_rpc_finish when the
-     * trailers went out, else why not (CANCELLED: the client cancelled; DEADLINE_EXCEEDED; UNAVAILABLE: connection lost). */
+     * trailers went out, else why not (CANCELLED: the client cancelled; DEADLINE_EXCEEDED; UNAVAILABLE: connection
+     * lost). */
     void (*on_end)(void *ctx, const struct sm_grpc_status *st);
 };
 
@@ -93,8 +94,8 @@ struct sm_rpc_conn_cfg {
                                    * call; default 60 s */
     uint64_t idle_timeout_ns; /* server: a connection without calls for this long is shut down */
     const void *peer;         /* the transport's notes about the peer, lent to methods: sm_rpc_stream_peer() */
-    /* Something is to be written or sm_rpc_conn_deadline() has become sooner, because of a call from outside the transport's
-     * turn. May be NULL; must only take note. */
+    /* Something is to be written or sm_rpc_conn_deadline() has become sooner, because of a call from outside the
+     * transport's turn. May be NULL; must only take note. */
     void (*on_wake)(void *ctx);
     void *wake_ctx;
 };
@@ -107,8 +108,8 @@ SM_MUST_CHECK sm_err sm_rpc_conn_new(const struct sm_rpc_conn_cfg *cfg, uint64_t
 /* Ends every stream with UNAVAILABLE and every ping as lost, then releases. Accepts NULL. */
 void sm_rpc_conn_free(struct sm_rpc_conn *c);
 
-/* Bytes from the peer. SM_E_NET, SM_E_FORMAT (the peer broke HTTP/2), SM_E_REFUSED (it flooded), SM_E_NOMEM: every stream has
- * ended; write the remaining output (a GOAWAY that says why) and close. Further input is ignored. */
+/* Bytes from the peer. SM_E_NET, SM_E_FORMAT (the peer broke HTTP/2), SM_E_REFUSED (it flooded), SM_E_NOMEM: every
+ * stream has ended; write the remaining output (a GOAWAY that says why) and close. Further input is ignored. */
 SM_MUST_CHECK sm_err sm_rpc_conn_feed(struct sm_rpc_conn *c, const uint8_t *p, size_t n, uint64_t now_ns,
                                       struct sm_errinfo *ei);
 /* The transport is lost or was closed by the peer; `why` goes into the status of the open calls. */
@@ -119,19 +120,21 @@ size_t sm_rpc_conn_output(struct sm_rpc_conn *c, const uint8_t **out);
 void sm_rpc_conn_sent(struct sm_rpc_conn *c, size_t n);
 /* False while so much output waits that reading more would only add to it: leave the bytes in the socket. */
 bool sm_rpc_conn_wants_input(const struct sm_rpc_conn *c);
-/* When sm_rpc_conn_tick is needed next; 0 at once, UINT64_MAX never. */
+/* When sm_rpc_conn_tick is needed next; 0 at once, UINT64_MAX never. Output is asked for anyway after feed, tick and
+ * on_wake: what calls have queued shows there, not here. */
 uint64_t sm_rpc_conn_deadline(const struct sm_rpc_conn *c);
 void sm_rpc_conn_tick(struct sm_rpc_conn *c, uint64_t now_ns);
 /* Nothing more will come of this connection: write what output is left, then close. */
 bool sm_rpc_conn_finished(const struct sm_rpc_conn *c);
-/* Why it is finished: SM_OK after an orderly end, else as feed returned, SM_E_TIMEOUT or SM_E_NET; the text for the operator. */
+/* Why it is finished: SM_OK after an orderly end, else as feed returned, SM_E_TIMEOUT or SM_E_NET; the text for the
+ * operator. */
 sm_err sm_rpc_conn_why(const struct sm_rpc_conn *c, struct sm_errinfo *ei);
 
 /* No new calls; those that are open may take `grace_ns` to end, then they end with UNAVAILABLE. May be called again to
  * shorten the grace. */
 void sm_rpc_conn_shutdown(struct sm_rpc_conn *c, uint64_t now_ns, uint64_t grace_ns);
-/* Is the other side there? `done` is called exactly once, from inside feed, tick, eof or free. An unanswered ping of this
- * kind does not end the connection by itself. SM_E_NET (connection ended), SM_E_BUSY (8 under way already). */
+/* Is the other side there? `done` is called exactly once, from inside feed, tick, eof or free. An unanswered ping of
+ * this kind does not end the connection by itself. SM_E_NET (connection ended), SM_E_BUSY (8 under way already). */
 SM_MUST_CHECK sm_err sm_rpc_conn_ping(struct sm_rpc_conn *c, void (*done)(void *ctx, bool acked), void *ctx,
                                       uint64_t timeout_ns, uint64_t now_ns, struct sm_errinfo *ei);
 /* The keepalive interval that the next connection to this peer should use: doubled after too_many_pings. */
@@ -142,7 +145,8 @@ size_t sm_rpc_conn_streams(const struct sm_rpc_conn *c);
 bool sm_rpc_conn_usable(const struct sm_rpc_conn *c);
 
 /* Client: opens a call. timeout_ns 0: no deadline. *out is valid until on_end returns.
- * SM_E_NET: the connection is ending, make a new one; SM_E_BUSY: as many calls are open as the peer allows; SM_E_NOMEM. */
+ * SM_E_NET: the connection is ending, make a new one; SM_E_BUSY: as many calls are open as the peer allows;
+ * SM_E_NOMEM. */
 SM_MUST_CHECK sm_err sm_rpc_call(struct sm_rpc_conn *c, const char *path, uint64_t timeout_ns, uint64_t now_ns,
                                  const struct sm_rpc_stream_events *ev, void *ctx, struct sm_rpc_stream **out,
                                  struct sm_errinfo *ei);

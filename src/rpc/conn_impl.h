@@ -31,8 +31,8 @@ struct sm_rpc_headers {
     size_t list_bytes; /* as RFC 9113 counts: name + value + 32 */
 };
 
-/* One call. It is linked into its connection until the application has heard of its end (delivered) and the HTTP/2 library
- * has let go of it (detached). */
+/* One call. It is linked into its connection until the application has heard of its end (delivered) and the HTTP/2
+ * library has let go of it (detached). */
 struct sm_rpc_stream {
     struct sm_rpc_stream *next, **link;
     struct sm_rpc_conn *c;

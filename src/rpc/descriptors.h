@@ -1,6 +1,6 @@
-/* rpc/descriptors.h: finding files and symbols in encoded google.protobuf.FileDescriptorSets, without decoding them as a
- * whole. The sets come from the build (sm_proto() in CMakeLists.txt); a malformed one only hides what is behind the fault.
- * Views into the sets, which must outlive them. */
+/* rpc/descriptors.h: finding files and symbols in encoded google.protobuf.FileDescriptorSets, without decoding them
+ * as a whole. The sets come from the build (sm_proto() in CMakeLists.txt); a malformed one only hides what is behind
+ * the fault. Views into the sets, which must outlive them. */
 #ifndef SM_RPC_DESCRIPTORS_H
 #define SM_RPC_DESCRIPTORS_H
 

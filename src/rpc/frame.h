@@ -1,6 +1,6 @@
 /* rpc/frame.h: messages inside the body of a call: one byte "compressed", four bytes length big-endian, the message.
- * The length is judged before anything is allocated, and memory grows with the bytes that came, not with the announcement.
- * Source: grpc/grpc doc/PROTOCOL-HTTP2.md "Length-Prefixed-Message". One thread. */
+ * The length is judged before anything is allocated, and memory grows with the bytes that came, not with the
+ * announcement. Source: grpc/grpc doc/PROTOCOL-HTTP2.md "Length-Prefixed-Message". One thread. */
 #ifndef SM_RPC_FRAME_H
 #define SM_RPC_FRAME_H
 

@@ -1,6 +1,6 @@
-/* rpc/guard.h: what a peer may make us do for nothing. It reads the frame heads of the input beside the HTTP/2 library and
- * says when a peer floods: frames of one type faster than a call needs, header blocks without end. It also knows since when
- * the peer owes us the rest of something. Holds no memory but itself. One thread.
+/* rpc/guard.h: what a peer may make us do for nothing. It reads the frame heads of the input beside the HTTP/2
+ * library and says when a peer floods: frames of one type faster than a call needs, header blocks without end. It
+ * also knows since when the peer owes us the rest of something. Holds no memory but itself. One thread.
  *
  * Rates are ours: far above what gRPC peers send, and low enough that a flood is cheap to take. */
 #ifndef SM_RPC_GUARD_H
@@ -38,8 +38,8 @@ struct sm_rpc_guard {
 };
 
 void sm_rpc_guard_init(struct sm_rpc_guard *g, bool server, uint32_t header_block_max, uint64_t now_ns);
-/* Looks at input. Returns NULL, or what the peer overdid ("too_many_resets"), and then *out_good is the number of bytes in
- * front of the frame that was too much. */
+/* Looks at input. Returns NULL, or what the peer overdid ("too_many_resets"), and then *out_good is the number of
+ * bytes in front of the frame that was too much. */
 const char *sm_rpc_guard_scan(struct sm_rpc_guard *g, const uint8_t *p, size_t n, uint64_t now_ns, size_t *out_good);
 /* Counts one event that frame heads do not show. NULL, or as above. */
 const char *sm_rpc_guard_charge(struct sm_rpc_guard *g, sm_rpc_flood what, uint64_t now_ns);

@@ -1,5 +1,6 @@
-/* PINGs: ours to see whether the peer is there, the peer's against the rules of gRPC servers, and probes of the application.
- * Source: grpc/grpc doc/keepalive.md; our spec, post-service.md "2.3" (keepalive table) and OUR-1, OUR-8. */
+/* PINGs: ours to see whether the peer is there, the peer's against the rules of gRPC servers, and probes of the
+ * application. Source: grpc/grpc doc/keepalive.md; our spec, post-service.md "2.3" (keepalive table) and OUR-1,
+ * OUR-8. */
 #include <string.h>
 
 #include "rpc/conn_impl.h"

@@ -1,5 +1,5 @@
-/* rpc/reflection.h: the services grpc.reflection.v1 and v1alpha ServerReflection: grpcurl and monitoring tools ask them what
- * else there is. Source: grpc/grpc doc/server-reflection.md. One thread: that of the server's connections. */
+/* rpc/reflection.h: the services grpc.reflection.v1 and v1alpha ServerReflection: grpcurl and monitoring tools ask
+ * them what else there is. Source: grpc/grpc doc/server-reflection.md. One thread: that of the server's connections. */
 #ifndef SM_RPC_REFLECTION_H
 #define SM_RPC_REFLECTION_H
 

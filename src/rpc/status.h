@@ -1,5 +1,6 @@
 /* rpc/status.h: how a gRPC call ends: the code, the text, and their forms on the wire.
- * Source: grpc/grpc doc/PROTOCOL-HTTP2.md, doc/http-grpc-status-mapping.md; our spec, post-service.md "2.3". Any thread. */
+ * Source: grpc/grpc doc/PROTOCOL-HTTP2.md, doc/http-grpc-status-mapping.md; our spec, post-service.md "2.3". Any
+ * thread. */
 #ifndef SM_RPC_STATUS_H
 #define SM_RPC_STATUS_H
 
@@ -57,8 +58,8 @@ sm_err sm_grpc_code_err(sm_grpc_code code);
 /* grpc-message: bytes outside 0x20 to 0x7E and '%' become %XX. Writes at most `room` bytes, never half an escape, no
  * terminator; returns the length. 3 * strlen(text) always suffices. */
 size_t sm_grpc_message_encode(const char *text, char *out, size_t room);
-/* The reverse, lenient as the protocol asks: a bad escape stays as it is; a NUL becomes '?'. Cut to room - 1 bytes (at a
- * UTF-8 boundary) and terminated. */
+/* The reverse, lenient as the protocol asks: a bad escape stays as it is; a NUL becomes '?'. Cut to room - 1 bytes
+ * (at a UTF-8 boundary) and terminated. */
 void sm_grpc_message_decode(struct sm_slice wire, char *out, size_t room);
 
 /* grpc-timeout: one to eight digits and a unit of H M S m u n. */

@@ -3,8 +3,8 @@
  *   sm_log(SM_LOG_INFO, "post", "proof found", "identity=%s nonce=%u", id10, nonce);
  *   2026-01-02T03:04:05Z info  post: proof found identity=0a1b2c3d4e nonce=17
  *
- * IDs are cut to 10 hex digits by the caller; keys and tokens never appear. Control characters become '?', so that words of a
- * peer make no line of their own. Any thread. */
+ * IDs are cut to 10 hex digits by the caller; keys and tokens never appear. Control characters become '?', so that
+ * words of a peer make no line of their own. Any thread. */
 #ifndef SM_UTIL_LOG_H
 #define SM_UTIL_LOG_H
 

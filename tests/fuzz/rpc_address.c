@@ -1,5 +1,5 @@
-/* Addresses of services and listeners: no text crashes the parser, refusals say something, and what it takes is written in a
- * form that it takes again as the same. */
+/* Addresses of services and listeners: no text crashes the parser, refusals say something, and what it takes is
+ * written in a form that it takes again as the same. */
 #include <stdlib.h>
 #include <string.h>
 

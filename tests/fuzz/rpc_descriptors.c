@@ -1,5 +1,5 @@
-/* Walking descriptor sets: any bytes are walked to an end, and every view lies inside them. The first byte says how much of
- * the input is the symbol that is looked for. */
+/* Walking descriptor sets: any bytes are walked to an end, and every view lies inside them. The first byte says how
+ * much of the input is the symbol that is looked for. */
 #include <stdlib.h>
 
 #include "rpc/descriptors.h"

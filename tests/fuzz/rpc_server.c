@@ -1,5 +1,5 @@
-/* A server connection fed with anything, in any pieces, while its application acts: every call ends exactly once, what is
- * held is bounded, and a connection that has failed says so.
+/* A server connection fed with anything, in any pieces, while its application acts: every call ends exactly once,
+ * what is held is bounded, and a connection that has failed says so.
  *
  * Input: steps of one byte n and n % 128 bytes for the connection; n >= 128: and one byte that says what else happens.
  * Preface and SETTINGS come from here, so that the bytes start with frames; a first byte of 0xff leaves them out. */

@@ -1,4 +1,5 @@
-/* A client and a server connection joined in memory, under a clock that only the test moves; calls that note what they hear. */
+/* A client and a server connection joined in memory, under a clock that only the test moves; calls that note what
+ * they hear. */
 #ifndef SM_TEST_RPC_KIT_H
 #define SM_TEST_RPC_KIT_H
 

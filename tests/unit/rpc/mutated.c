@@ -1,5 +1,5 @@
-/* Good conversations with bytes changed, dropped, doubled and cut: no crash, every call ends once, and a broken connection
- * says so. */
+/* Good conversations with bytes changed, dropped, doubled and cut: no crash, every call ends once, and a broken
+ * connection says so. */
 #include "raw.h"
 
 #include <time.h>

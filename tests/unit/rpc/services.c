@@ -259,7 +259,8 @@ Test(reflection, garbage)
 
 /* ---- descriptors ---- */
 
-/* set { file { name: "a" dependency: "b" dependency: "c" } file { name: "b" } } cut at every length: never more, never a crash */
+/* set { file { name: "a" dependency: "b" dependency: "c" } file { name: "b" } } cut at every length: never more,
+ * never a crash */
 Test(descriptors, walk)
 {
     static const uint8_t set[] = "\x0a\x09\x0a\x01"

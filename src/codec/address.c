@@ -9,7 +9,8 @@
 #define SYMBOLS  39u /* characters of 24 bytes: 192 bits and 3 of padding */
 #define TEXT_MAX 90u /* BIP-173 */
 
-const struct sm_address sm_template_wallet = {{[23] = 1}};
+const struct sm_address sm_template_wallet = {{[23] = 1}}, sm_template_multisig = {{[23] = 2}},
+                        sm_template_vesting = {{[23] = 3}}, sm_template_vault = {{[23] = 4}};
 
 struct sm_address sm_address_of(const struct sm_address *template_address, struct sm_slice spawn_arguments)
 {

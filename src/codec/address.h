@@ -13,8 +13,8 @@
 /* Room for an address as text: prefix, '1', 39 characters of data, 6 of checksum, NUL. */
 #define SM_ADDRESS_ROOM (SM_HRP_MAX + 1u + 39u + 6u + 1u)
 
-/* The template of single-signature wallets: 23 zero bytes and 1. */
-extern const struct sm_address sm_template_wallet;
+/* Templates: 23 zero bytes and 1 (single-signature wallet), 2 (multisig), 3 (vesting), 4 (vault). */
+extern const struct sm_address sm_template_wallet, sm_template_multisig, sm_template_vesting, sm_template_vault;
 
 /* 0^4 || last 20 bytes of blake3(template || spawn arguments as encoded). */
 struct sm_address sm_address_of(const struct sm_address *template_address, struct sm_slice spawn_arguments);

@@ -11,10 +11,14 @@ extern sm_facts_fn sm_facts_atx_v1, sm_facts_atx_v1_inner, sm_facts_atx_v2, sm_f
     sm_facts_challenge_v2, sm_facts_poet_proof, sm_facts_poet_message, sm_facts_ballot, sm_facts_inner_ballot,
     sm_facts_proposal, sm_facts_active_set, sm_facts_block, sm_facts_certify, sm_facts_certificate, sm_facts_hare,
     sm_facts_hare4, sm_facts_beacon_proposal, sm_facts_beacon_first, sm_facts_beacon_following, sm_facts_weak_coin,
-    sm_facts_malfeasance, sm_facts_tx_spawn, sm_facts_tx_spend;
+    sm_facts_malfeasance, sm_facts_tx_spawn, sm_facts_tx_spend, sm_facts_tx_multisig_spawn, sm_facts_tx_multisig_spend,
+    sm_facts_tx_drain, sm_facts_tx_vault_spawn;
 
 void sm_facts_id(struct sm_object_facts *f, const char *name, const uint8_t *b, size_t n);
 void sm_facts_check(struct sm_object_facts *f, const char *name, bool good);
 void sm_facts_unknown(struct sm_object_facts *f, const char *name, const char *needs);
+/* The ID of a transaction in canonical bytes. */
+SM_MUST_CHECK sm_err sm_facts_tx_id(struct sm_object_facts *f, const struct sm_scale_type *t, const void *tx,
+                                    struct sm_errinfo *ei);
 
 #endif

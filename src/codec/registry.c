@@ -53,6 +53,12 @@ const struct sm_object sm_objects[] = {
     ROW("malfeasance-v2", sm_atx_malfeasance_v2_type, NULL, "envelope of a version 2 malfeasance proof"),
     ROW("tx-spawn", sm_tx_spawn_type, sm_facts_tx_spawn, "transaction: spawn a single-signature wallet"),
     ROW("tx-spend", sm_tx_spend_type, sm_facts_tx_spend, "transaction: spend from a single-signature wallet"),
+    ROW("tx-multisig-spawn", sm_tx_multisig_spawn_type, sm_facts_tx_multisig_spawn,
+        "transaction: spawn a multisig or vesting account"),
+    ROW("tx-multisig-spend", sm_tx_multisig_spend_type, sm_facts_tx_multisig_spend,
+        "transaction: spend from a multisig or vesting account"),
+    ROW("tx-drain-vault", sm_tx_drain_type, sm_facts_tx_drain, "transaction: take what a vault has released"),
+    ROW("tx-vault-spawn", sm_tx_vault_spawn_type, sm_facts_tx_vault_spawn, "transaction: spawn a vault"),
 };
 // clang-format on
 const size_t sm_objects_n = sizeof sm_objects / sizeof sm_objects[0];

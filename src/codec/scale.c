@@ -136,6 +136,12 @@ static sm_err encode(const struct sm_scale_type *t, const void *obj, unsigned le
         err = put_count(w, t, s->n, ei);
         return err ? err : put(w, s->p, s->n, ei);
     }
+    case SM_SCALE_REST: {
+        const struct sm_scale_bytes *s = obj;
+        if (s->n == 0 || s->n > t->max)
+            return sm_fail(ei, SM_E_ARG, "%zu bytes, 1 to %" PRIu32 " may be encoded", s->n, t->max);
+        return put(w, s->p, s->n, ei);
+    }
     case SM_SCALE_LIST:
         return encode_list(t, obj, levels, w, ei);
     case SM_SCALE_OPTION:
@@ -177,6 +183,10 @@ size_t sm_scale_size(const struct sm_scale_type *t, const void *obj)
     case SM_SCALE_TEXT: {
         const struct sm_scale_bytes *s = obj;
         return s->n > t->max ? 0 : sm_scale_compact_put(s->n, b) + s->n;
+    }
+    case SM_SCALE_REST: {
+        const struct sm_scale_bytes *s = obj;
+        return s->n > t->max ? 0 : s->n;
     }
     case SM_SCALE_LIST: {
         const struct sm_scale_list *l = obj;
@@ -259,6 +269,17 @@ static sm_err decode_bytes(struct reader *r, const struct sm_scale_type *t, stru
     return take(r, s->p, s->n);
 }
 
+static sm_err decode_rest(struct reader *r, const struct sm_scale_type *t, struct sm_scale_bytes *s)
+{
+    const size_t n = r->in.n - r->at;
+    if (n == 0) return bad(r, "the input ends too early");
+    if (n > t->max) return bad(r, "more bytes than the limit");
+    s->p = sm_arena_alloc(r->arena, n);
+    if (!s->p) return sm_fail(r->ei, SM_E_NOMEM, "out of memory decoding %zu bytes", n);
+    s->n = n;
+    return take(r, s->p, n);
+}
+
 static sm_err decode_list(struct reader *r, const struct sm_scale_type *t, unsigned levels, struct sm_scale_list *l)
 {
     sm_err err = get_count(r, t, min_size(t->elem), &l->n);
@@ -315,6 +336,8 @@ static sm_err decode(struct reader *r, const struct sm_scale_type *t, unsigned l
     case SM_SCALE_BYTES:
     case SM_SCALE_TEXT:
         return decode_bytes(r, t, obj);
+    case SM_SCALE_REST:
+        return decode_rest(r, t, obj);
     case SM_SCALE_LIST:
         return decode_list(r, t, levels, obj);
     case SM_SCALE_OPTION:
@@ -363,7 +386,8 @@ bool sm_scale_equal(const struct sm_scale_type *t, const void *a, const void *b)
 {
     switch (t->kind) {
     case SM_SCALE_BYTES:
-    case SM_SCALE_TEXT: {
+    case SM_SCALE_TEXT:
+    case SM_SCALE_REST: {
         const struct sm_scale_bytes *x = a, *y = b;
         return x->n == y->n && (x->n == 0 || memcmp(x->p, y->p, x->n) == 0);
     }
@@ -450,7 +474,8 @@ json_t *sm_scale_json(const struct sm_scale_type *t, const void *obj)
         json_t *text = json_stringn(s->n ? (const char *)s->p : "", s->n); /* NULL when it is not UTF-8 */
         return text ? text : json_hex_of(s->p, s->n);
     }
-    case SM_SCALE_BYTES: {
+    case SM_SCALE_BYTES:
+    case SM_SCALE_REST: {
         const struct sm_scale_bytes *s = obj;
         return json_hex_of(s->p, s->n);
     }

@@ -34,6 +34,7 @@ typedef enum sm_scale_kind {
     SM_SCALE_FIXED,  /* uint8_t[size] */
     SM_SCALE_BYTES,  /* struct sm_scale_bytes, at most `max` */
     SM_SCALE_TEXT,   /* the same, shown as text in JSON */
+    SM_SCALE_REST,   /* the same without a count: everything to the end of the message, 1 … `max` bytes */
     SM_SCALE_LIST,   /* struct sm_scale_list of `elem`, at most `max` */
     SM_SCALE_OPTION, /* pointer to `elem` */
     SM_SCALE_STRUCT, /* `fields` in order */
@@ -71,6 +72,7 @@ extern const struct sm_scale_type sm_scale_b4, sm_scale_b20, sm_scale_b24, sm_sc
     {.kind = SM_SCALE_LIST, .size = sizeof(struct sm_scale_list), .max = (limit), .elem = (e)}
 #define SM_SCALE_BYTES_OF(limit) {.kind = SM_SCALE_BYTES, .size = sizeof(struct sm_scale_bytes), .max = (limit)}
 #define SM_SCALE_TEXT_OF(limit) {.kind = SM_SCALE_TEXT, .size = sizeof(struct sm_scale_bytes), .max = (limit)}
+#define SM_SCALE_REST_OF(limit) {.kind = SM_SCALE_REST, .size = sizeof(struct sm_scale_bytes), .max = (limit)}
 #define SM_SCALE_OPTION_OF(e) {.kind = SM_SCALE_OPTION, .size = sizeof(void *), .elem = (e)}
 
 /* Appends bytes; grows. */

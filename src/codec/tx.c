@@ -56,7 +56,7 @@ sm_err sm_tx_signature_valid(const struct sm_genesis_id *genesis, const struct s
     return err;
 }
 
-static sm_err add_id(struct sm_object_facts *out, const struct sm_scale_type *t, const void *tx, struct sm_errinfo *ei)
+sm_err sm_facts_tx_id(struct sm_object_facts *out, const struct sm_scale_type *t, const void *tx, struct sm_errinfo *ei)
 {
     struct sm_hash32 id;
     sm_err err = sm_scale_hash(t, tx, &id, ei);
@@ -72,7 +72,7 @@ sm_err sm_facts_tx_spawn(const void *obj, const struct sm_object_context *ctx, s
     const struct sm_address wallet = sm_address_of_wallet(tx->inner.public_key.b);
     const bool own = memcmp(&wallet, &tx->inner.principal, sizeof wallet) == 0;
     bool good = false;
-    sm_err err = add_id(out, &sm_tx_spawn_type, tx, ei);
+    sm_err err = sm_facts_tx_id(out, &sm_tx_spawn_type, tx, ei);
     if (!err && own && ctx->genesis)
         err = sm_tx_signature_valid(ctx->genesis, &sm_tx_spawn_inner_type, &tx->inner, &tx->inner.public_key,
                                     &tx->signature, &good, ei);
@@ -93,7 +93,7 @@ sm_err sm_facts_tx_spend(const void *obj, const struct sm_object_context *ctx, s
 {
     (void)ctx;
     const struct sm_tx_spend *tx = obj;
-    sm_err err = add_id(out, &sm_tx_spend_type, tx, ei);
+    sm_err err = sm_facts_tx_id(out, &sm_tx_spend_type, tx, ei);
     if (err) return err;
     sm_facts_check(out, "form", tx->inner.version == SM_TX_VERSION && tx->inner.method == SM_TX_METHOD_SPEND);
     sm_facts_unknown(out, "signature", "the public key of the principal");

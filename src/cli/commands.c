@@ -12,6 +12,7 @@ const struct sm_command *const sm_commands[] = {
     &sm_cmd_prove,
     &sm_cmd_verify_proof,
     &sm_cmd_hub,
+    &sm_cmd_top,
     &sm_cmd_info,
     &sm_cmd_bench,
     &sm_cmd_doctor,

@@ -27,6 +27,7 @@ extern const struct sm_command sm_cmd_prove;
 extern const struct sm_command sm_cmd_shrink;
 extern const struct sm_command sm_cmd_rig;
 extern const struct sm_command sm_cmd_signer;
+extern const struct sm_command sm_cmd_top;
 extern const struct sm_command sm_cmd_verify;
 extern const struct sm_command sm_cmd_verify_proof;
 extern const struct sm_command sm_cmd_version;

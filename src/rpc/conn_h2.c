@@ -116,6 +116,18 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *user)
     return c->state == SM_RPC_DEAD ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
+/* gRPC for Go says goodbye with GOAWAY(last stream 2^31 - 1), which the library takes for an error: a client's stream cannot
+ * be the last one that a client accepts. What follows is the end, and no complaint. */
+static int on_invalid_frame(nghttp2_session *h2, const nghttp2_frame *frame, int code, void *user)
+{
+    (void)h2;
+    (void)code;
+    struct sm_rpc_conn *c = user;
+    if (c->cfg.server && frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_NO_ERROR)
+        c->said_goodbye = true;
+    return 0;
+}
+
 static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t h2_error, void *user)
 {
     (void)user;
@@ -155,6 +167,10 @@ static void sent_goaway(struct sm_rpc_conn *c, uint32_t h2_error)
     if (h2_error == NGHTTP2_NO_ERROR && c->state != SM_RPC_DEAD) return;
     c->muted = true; /* nothing that matters comes after it */
     if (c->state == SM_RPC_DEAD) return;
+    if (c->said_goodbye) {
+        sm_rpc_conn_die(c, SM_OK, NGHTTP2_NO_ERROR, NULL, "the client has left");
+        return;
+    }
     sm_rpc_conn_die(c, SM_E_FORMAT, h2_error, NULL, "the peer broke HTTP/2: %s%s%s", nghttp2_http2_strerror(h2_error),
                     c->h2_text[0] ? ", " : "", c->h2_text);
 }
@@ -215,6 +231,7 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
     nghttp2_session_callbacks_set_error_callback2(cb, on_error);

@@ -95,11 +95,12 @@ struct sm_rpc_conn {
     uint64_t stall_since_ns; /* out does not shrink since then; 0: not armed */
 
     sm_rpc_state state;
-    bool busy;      /* inside a turn of the transport: no wake-up needed */
-    bool woken;     /* on_wake was called and no turn has come since */
-    bool due;       /* events wait to be delivered */
-    bool blocked;   /* a stream is */
-    bool peer_away; /* client: GOAWAY has come */
+    bool busy;         /* inside a turn of the transport: no wake-up needed */
+    bool woken;        /* on_wake was called and no turn has come since */
+    bool due;          /* events wait to be delivered */
+    bool blocked;      /* a stream is */
+    bool peer_away;    /* client: GOAWAY has come */
+    bool said_goodbye; /* server: GOAWAY(NO_ERROR) has come that the library does not like */
     bool drain_failed;
     sm_err why;
     char why_text[SM_GRPC_MESSAGE_ROOM];

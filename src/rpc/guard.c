@@ -50,10 +50,16 @@ const char *sm_rpc_guard_charge(struct sm_rpc_guard *g, sm_rpc_flood what, uint6
     return NULL;
 }
 
+static void allow(struct sm_rpc_guard *g, sm_rpc_flood what, uint64_t frames)
+{
+    uint64_t *level = &g->buckets[what].level;
+    if (*level < UINT64_C(1000) * 1000000) *level += 1000 * frames;
+}
+
 void sm_rpc_guard_sent_data(struct sm_rpc_guard *g)
 {
-    uint64_t *level = &g->buckets[SM_RPC_FLOOD_WINDOW_UPDATE].level;
-    if (*level < UINT64_C(1000) * 1000000) *level += 2000;
+    allow(g, SM_RPC_FLOOD_WINDOW_UPDATE, 2);
+    allow(g, SM_RPC_FLOOD_PING, 1);
 }
 
 static bool maybe_empty(uint32_t n, uint8_t flags)

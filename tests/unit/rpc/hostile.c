@@ -258,6 +258,21 @@ Test(hostile, a_reset_ends_calls)
     io_stop(&io);
 }
 
+/* As gRPC for Go says goodbye: in HTTP/2's terms it is wrong, for the log it is nothing. */
+Test(hostile, a_goodbye_that_is_not_quite_right)
+{
+    static const uint8_t goaway[] = "\0\0\x8\7\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\0";
+    io_prepare(&io, false);
+    serve();
+    const int fd = greet();
+    put(fd, BYTES(goaway));
+    expect_closed((shutdown(fd, SHUT_WR), fd));
+    ping_raw(greet());
+    stop_and_halt();
+    cr_assert_eq(io.troubles, 0, "%s", io.trouble_text);
+    io_stop(&io);
+}
+
 /* A socket that is closed with unread input sends a reset, which would overtake the GOAWAY. */
 Test(hostile, the_last_word_arrives_in_spite_of_unread_input)
 {

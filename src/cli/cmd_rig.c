@@ -30,6 +30,11 @@ enum {
     SCANS,
     WINDOW,
     AES,
+    K2POW_PARALLELISM,
+    K2POW_BACKOFF,
+    K2POW_FALLBACK,
+    K2POW_TOKEN,
+    K2POW_CA,
     STATUS,
     TOKEN_FILE,
     KEEP,
@@ -39,7 +44,7 @@ enum {
 
 struct args {
     const char *config;
-    struct sm_text_list address, dir, root, param, set;
+    struct sm_text_list address, dir, root, k2pow, param, set;
     const char *single[SINGLES];
     bool one_shot, large_pages, no_direct_io, check;
 };
@@ -77,6 +82,14 @@ static const struct sm_option options[] = {
     SINGLE(SCANS, "scans", "N", "disk passes at once; 0 = one per disk", .default_note = "0"),
     SINGLE(WINDOW, "proving-window", "TIME", "from the first request to the deadline; 0 = none", .default_note = "12h"),
     SINGLE(AES, "aes", "NAME", "AES variant", .default_note = "the fastest", .env = "SM_AES_ISA"),
+    SM_OPT_LIST(struct args, k2pow, "remote-k2pow", NULL, "URL", "k2pow worker on another machine; may be repeated",
+                .default_note = "k2pow is made here"),
+    SINGLE(K2POW_PARALLELISM, "remote-k2pow-parallelism", "N", "groups asked for at a time", .default_note = "5"),
+    SINGLE(K2POW_BACKOFF, "remote-k2pow-backoff", "TIME", "first wait after a worker failed", .default_note = "5s"),
+    SINGLE(K2POW_FALLBACK, "remote-k2pow-fallback", "TIME", "no result for so long: the rest is made here; 0 = never",
+           .default_note = "0"),
+    SINGLE(K2POW_TOKEN, "remote-k2pow-token-file", "FILE", "bearer token of the workers"),
+    SINGLE(K2POW_CA, "remote-k2pow-ca", "FILE", "PEM file of the CA of https workers"),
     SINGLE(STATUS, "operator-address", "HOST:PORT", "HTTP status interface", .default_note = "off"),
     SINGLE(TOKEN_FILE, "operator-token-file", "FILE", "bearer token of the interface"),
     SINGLE(KEEP, "keep-proofs", "TIME", "how long finished proofs are kept", .default_note = "42d"),
@@ -110,6 +123,11 @@ static const struct {
     [SCANS] = {"prove.scans", "--scans"},
     [WINDOW] = {"prove.window", "--proving-window"},
     [AES] = {"prove.aes", "--aes"},
+    [K2POW_PARALLELISM] = {"k2pow.parallelism", "--remote-k2pow-parallelism"},
+    [K2POW_BACKOFF] = {"k2pow.backoff", "--remote-k2pow-backoff"},
+    [K2POW_FALLBACK] = {"k2pow.fallback", "--remote-k2pow-fallback"},
+    [K2POW_TOKEN] = {"k2pow.token_file", "--remote-k2pow-token-file"},
+    [K2POW_CA] = {"k2pow.ca_file", "--remote-k2pow-ca"},
     [STATUS] = {"status.listen", "--operator-address"},
     [TOKEN_FILE] = {"status.token_file", "--operator-token-file"},
     [KEEP] = {"keep_proofs", "--keep-proofs"},
@@ -146,6 +164,7 @@ static sm_err apply_options(struct sm_rig_cfg *c, const struct args *a, struct s
     for (size_t i = 0; !err && i < a->set.n; i++) err = apply_set(c, a->set.v[i], ei);
     if (!err) err = replace(&c->node.addresses, &a->address, ei);
     if (!err) err = replace(&c->data.roots, &a->root, ei);
+    if (!err) err = replace(&c->k2pow.urls, &a->k2pow, ei);
     for (size_t i = 0; !err && i < a->dir.n; i++) err = sm_rig_cfg_add_dir(c, a->dir.v[i], ei);
     for (size_t i = 0; !err && i < a->param.n; i++) err = sm_rig_list_add(&c->params, a->param.v[i], ei);
     if (a->one_shot) c->one_shot = true;

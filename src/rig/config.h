@@ -69,6 +69,13 @@ struct sm_rig_cfg {
         char *aes;
     } prove;
     struct {
+        struct sm_rig_list urls; /* of k2pow workers; none: k2pow is made here */
+        char *token_file, *ca_file;
+        uint64_t parallelism; /* groups asked for at a time */
+        uint64_t backoff_s;   /* first wait after a failure */
+        uint64_t fallback_s;  /* no result for so long: the rest is made here; 0 = never */
+    } k2pow;
+    struct {
         char *listen; /* "127.0.0.1:9090"; NULL = off */
         char *token_file;
     } status;
@@ -97,7 +104,8 @@ SM_MUST_CHECK sm_err sm_rig_list_add(struct sm_rig_list *l, const char *text, st
 void sm_rig_list_clear(struct sm_rig_list *l);
 SM_MUST_CHECK sm_err sm_rig_cfg_add_dir(struct sm_rig_cfg *c, const char *dir, struct sm_errinfo *ei);
 
-/* What must hold of the whole: something to prove, somewhere to keep it, all TLS files or none. SM_E_FORMAT. */
+/* What must hold of the whole: something to prove, somewhere to keep it, addresses that are some, all TLS files or none.
+ * Opens no file. SM_E_FORMAT. */
 SM_MUST_CHECK sm_err sm_rig_cfg_check(const struct sm_rig_cfg *c, struct sm_errinfo *ei);
 /* The network's parameters with the replaced ones, checked. */
 SM_MUST_CHECK sm_err sm_rig_cfg_params(const struct sm_rig_cfg *c, struct sm_post_params *out, struct sm_errinfo *ei);

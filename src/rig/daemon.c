@@ -63,11 +63,8 @@ static sm_err links_init(struct links *l, const struct sm_rig_cfg *cfg, struct s
 {
     const bool tls = cfg->node.ca_cert != NULL;
     *l = (struct links){0};
-    if (cfg->node.addresses.n > SM_POST_ADDRESSES_MAX)
-        return sm_fail(ei, SM_E_ARG, "%zu node addresses: at most %u", cfg->node.addresses.n, SM_POST_ADDRESSES_MAX);
     for (; l->n < cfg->node.addresses.n; l->n++) {
         sm_err err = sm_rpc_address_parse(cfg->node.addresses.v[l->n], &l->addresses[l->n], ei);
-        if (!err) err = sm_rpc_address_check_tls(&l->addresses[l->n], tls, ei);
         if (err) return err;
     }
     if (!tls) return SM_OK;

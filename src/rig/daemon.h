@@ -19,7 +19,7 @@ struct sm_rig_daemon_cfg {
  * certificates and data sets again; proofs that run go on, and a configuration that is wrong changes nothing.
  *
  * Other failures: SM_E_FORMAT (configuration), SM_E_BUSY (state_dir in use), SM_E_NOTFOUND (no data set can be served),
- * SM_E_ARG (addresses, TLS files), SM_E_TIMEOUT (a disk does not answer, and its thread could not be stopped: the process
+ * what reading the TLS files returns, SM_E_TIMEOUT (a disk does not answer, and its thread could not be stopped: the process
  * should end at once; all files survive that).
  *
  * Call it on the main thread before others exist: SIGHUP is blocked for all of them. */

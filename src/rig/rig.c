@@ -8,6 +8,7 @@
 
 #include "rig/rig_impl.h"
 
+#include "http/server.h"
 #include "util/clock.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -26,8 +27,26 @@ struct rig_setup *sm_rig_setup_get(struct sm_rig *r)
 void sm_rig_setup_put(struct rig_setup *s)
 {
     if (!s || atomic_fetch_sub(&s->refs, 1) != 1) return;
+    sm_pow_remote_free(s->k2pow);
     sm_rig_cfg_fini(&s->cfg);
     free(s);
+}
+
+static sm_err open_k2pow(const struct sm_rig_cfg *cfg, struct sm_pow_remote **out, struct sm_errinfo *ei)
+{
+    char *token = NULL;
+    if (cfg->k2pow.urls.n == 0) return SM_OK;
+    sm_err err = cfg->k2pow.token_file ? sm_http_token_read(cfg->k2pow.token_file, &token, ei) : SM_OK;
+    const struct sm_pow_remote_cfg remote = {.urls = (const char *const *)cfg->k2pow.urls.v,
+                                             .urls_n = cfg->k2pow.urls.n,
+                                             .bearer_token = token,
+                                             .ca_file = cfg->k2pow.ca_file,
+                                             .parallelism = (unsigned)cfg->k2pow.parallelism,
+                                             .backoff_first_ms = (unsigned)cfg->k2pow.backoff_s * 1000,
+                                             .fallback_ns = cfg->k2pow.fallback_s * SM_NS_PER_S};
+    if (!err) err = sm_pow_remote_new(&remote, out, ei);
+    sm_http_token_free(token);
+    return err;
 }
 
 /* Takes `cfg` over on success. */
@@ -37,6 +56,7 @@ static sm_err setup_new(struct sm_rig_cfg *cfg, struct rig_setup **out, struct s
     if (!s) return sm_fail(ei, SM_E_NOMEM, "out of memory");
     sm_err err = sm_rig_cfg_check(cfg, ei);
     if (!err) err = sm_rig_cfg_params(cfg, &s->params, ei);
+    if (!err) err = open_k2pow(cfg, &s->k2pow, ei);
     if (err) {
         free(s);
         return err;

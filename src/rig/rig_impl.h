@@ -14,6 +14,7 @@
 
 #include "crypto/randomx.h"
 #include "post/datadir.h"
+#include "powsvc/remote.h"
 #include "rig/rig.h"
 #include "util/cancel.h"
 
@@ -22,6 +23,7 @@ struct rig_setup {
     atomic_uint refs;
     struct sm_rig_cfg cfg; /* constant */
     struct sm_post_params params;
+    struct sm_pow_remote *k2pow; /* NULL: made here. One solve at a time: the gate sees to that */
 };
 
 struct sm_rig_identity {

@@ -182,6 +182,7 @@ static sm_err prove(struct run *run, struct sm_errinfo *ei)
         .randomx = {.mode = mode_of(s),
                     .large_pages = s->cfg.prove.large_pages,
                     .dataset_file = s->cfg.prove.dataset_file},
+        .k2pow = s->k2pow ? sm_pow_remote_source(s->k2pow) : NULL,
         .verify = true,
         .deliver = deliver,
         .deliver_ctx = run,

@@ -166,6 +166,9 @@ ParameterizedTestParameters(rig_config, the_whole)
         {"state_dir: /s\nnode: {addresses: [a:1], cert: c, key: k}\ndata: {roots: [/r]}\n", "2 of 3"},
         {"state_dir: /s\nnode: {addresses: [a:1]}\ndata: {roots: [/r]}\nprove: {threads: 3, cores: '1,2'}\n",
          "contradict"},
+        {"state_dir: /s\nnode: {addresses: [a]}\ndata: {roots: [/r]}\n", "port"},
+        {"state_dir: /s\nnode: {addresses: ['https://a:1']}\ndata: {roots: [/r]}\n", "https"},
+        {"state_dir: /s\nnode: {addresses: [a:1]}\ndata: {roots: [/r]}\nk2pow: {urls: ['ftp://a']}\n", "ftp"},
     };
     return cr_make_param_array(struct whole_case, cases, sizeof cases / sizeof cases[0]);
 }

@@ -7,15 +7,12 @@ usage: postsvc.py --smesher PROGRAM --rig PROGRAM
 import argparse
 import base64
 import concurrent.futures
-import hashlib
 import json
 import os
 import pathlib
 import queue
-import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -434,6 +431,21 @@ class HubAgainstForeignRigs(HubTest):
         states = {s[1][0]: s[2][0] for s in map(wire.fields, answer[1])}
         self.assertEqual(states, {NODE: 2, other: 1})
 
+    def test_tools_find_out_what_is_served(self):
+        hub = self.hub()
+        with grpc.insecure_channel(hub.address) as channel:
+            for service in (b"", b"spacemesh.v1.PostService"):
+                check = channel.unary_unary("/grpc.health.v1.Health/Check")
+                answer = check(wire.field(1, service) if service else b"", timeout=wire.WATCHDOG_S)
+                self.assertEqual(wire.fields(answer), {1: [1]}, "SERVING")
+            ask = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+            services, file = ask(iter([wire.field(7, b"*"), wire.field(4, b"spacemesh.v1.PostService.Register")]),
+                                 timeout=wire.WATCHDOG_S)
+        names = [wire.fields(s)[1][0] for s in wire.fields(wire.fields(services)[6][0])[1]]
+        self.assertIn(b"spacemesh.v1.PostService", names)
+        self.assertIn(b"spacemesh.v1.PostInfoService", names)
+        self.assertIn(b"ServiceResponse", file)
+
     def test_a_deadline_ends_a_request(self):
         hub = self.hub("--once", "--deadline-s", 1, *self.request())
         self.assertEqual(hub.wait("failed")["reason"], "deadline")
@@ -522,91 +534,13 @@ class HubAndRig(HubTest):
                 rig.wait("state", phase="registered", address=1)
 
 
-# ---- TLS ----
-
-def openssl(*args):
-    subprocess.run(["openssl", *map(str, args)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-@unittest.skipUnless(shutil.which("openssl"), "no openssl program here")
-class Tls(HubTest):
-    @classmethod
-    def setUpClass(cls):
-        holder = tempfile.TemporaryDirectory(prefix="smesher-postsvc-tls-")
-        cls.addClassCleanup(holder.cleanup)
-        cls.dir = d = pathlib.Path(holder.name)
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 30,
-                "-subj", "/CN=ca", "-keyout", d / "ca.key", "-out", d / "ca.pem")
-        for name, san in (("node", "DNS:node,IP:127.0.0.1"), ("post", "DNS:post"), ("other", "DNS:other")):
-            openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
-                    f"/CN={name}", "-keyout", d / f"{name}.key", "-out", d / f"{name}.csr")
-            (d / "ext").write_text(f"subjectAltName={san}")
-            openssl("x509", "-req", "-in", d / f"{name}.csr", "-CA", d / "ca.pem", "-CAkey", d / "ca.key",
-                    "-CAcreateserial", "-days", 30, "-extfile", d / "ext", "-out", d / f"{name}.pem")
-
-    def fingerprint(self, name):
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert((self.dir / f"{name}.pem").read_text())).hexdigest()
-
-    def tls_hub(self, *args):
-        return self.hub("--tls-ca", self.dir / "ca.pem", "--tls-cert", self.dir / "node.pem", "--tls-key",
-                        self.dir / "node.key", *args)
-
-    def foreign(self, hub, name):
-        read = lambda file: (self.dir / file).read_bytes()
-        return ForeignRig(self, hub.address, grpc.ssl_channel_credentials(
-            read("ca.pem"), read(f"{name}.key"), read(f"{name}.pem")))
-
-    def our_rig(self, hub, name, *args):
-        return self.rig("--node-id", NODE.hex(), "--ca", self.dir / "ca.pem", "--cert", self.dir / f"{name}.pem",
-                        "--key", self.dir / f"{name}.key", *args, f"https://{hub.address}")
-
-    def test_identities_are_bound_to_certificates(self):
-        allow = self.tmp / "allow"
-        second = b"\x77" * 32
-        allow.write_text(f"{NODE.hex()} name=post0.key fingerprint={self.fingerprint('post')}\n"
-                         f"{second.hex()} san=DNS:other\n")
-        hub = self.tls_hub("--allow", allow)
-        stranger = self.foreign(hub, "other")
-        stranger.register()
-        self.assertEqual(stranger.ends_with()[0], grpc.StatusCode.PERMISSION_DENIED)
-        self.foreign(hub, "other").register(node_id=second)
-        hub.wait("registered", node_id=second.hex())
-        self.foreign(hub, "post").register()
-        event = hub.wait("registered", node_id=NODE.hex())
-        self.assertEqual((event["name"], event["known"]), ("post0.key", True))
-        unlisted = self.foreign(hub, "post")
-        unlisted.register(node_id=b"\x99" * 32)
-        self.assertEqual(unlisted.ends_with()[0], grpc.StatusCode.PERMISSION_DENIED)
-
-    def test_our_rig_registers_over_tls(self):
-        hub = self.tls_hub()
-        self.our_rig(hub, "post")
-        hub.wait("registered", node_id=NODE.hex())
-
-    def test_a_name_that_the_certificate_lacks_is_a_tls_failure(self):
-        hub = self.tls_hub()
-        rig = self.our_rig(hub, "post", "--domain", "elsewhere")
-        rig.wait("state", phase="waiting", reason="tls")
-
-    def test_certificates_are_read_again(self):
-        hub = self.tls_hub()
-        hub.process.send_signal(signal.SIGHUP)
-        self.our_rig(hub, "post")
-        hub.wait("registered", node_id=NODE.hex())
-        self.assertEqual(hub.end(signal.SIGTERM), 0)
-        self.assertIn("certificates read again", "".join(hub.log))
-
-    def test_options_that_do_not_fit(self):
-        for args, want in ((["--tls-ca", "a"], "go together"), (["--request", "12"], "64 hex digits"),
-                           (["--listen", "nowhere"], "nowhere")):
-            done = harness.run([harness.OPTIONS.smesher, "hub", "--network", "tiny", "--out-dir", self.out, *args])
-            self.assertEqual(done.status, 2, str(done))
-            self.assertIn(want, done.err)
-
-
-if __name__ == "__main__":
+def main():
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--rig", required=True)
     _, rest = parser.parse_known_args(namespace=RIG)
     sys.argv[1:] = rest
     harness.main()
+
+
+if __name__ == "__main__":
+    main()

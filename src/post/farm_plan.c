@@ -35,7 +35,8 @@ size_t sm_farm_plan_add(struct sm_farm_plan *p, uint64_t chunk, uint32_t width, 
 {
     struct sm_plan_seat *s = &p->seats[p->seats_n];
     *s = (struct sm_plan_seat){.most = chunk ? chunk : CHUNK_DEFAULT, .width = width ? width : 1};
-    s->most = s->most < s->width ? s->width : s->most - s->most % s->width;
+    if (s->most < s->width) s->width = (uint32_t)s->most; /* smaller pieces are wanted, whatever they cost */
+    s->most -= s->most % s->width;
     s->duty = duty > 0 && duty < 1 ? duty : 1;
     s->rate = (double)s->most / PIECE_S * s->duty;
     return p->seats_n++;

@@ -158,7 +158,8 @@ static void world_init(struct world *w, const struct machine *m, size_t n, uint6
     for (size_t i = 0; i < n; i++) {
         w->m[i] = m[i];
         const double chunk = m[i].rate * m[i].guess * 0.5;
-        cr_assert_eq(sm_farm_plan_add(&w->plan, chunk < 1 ? 1 : (uint64_t)chunk, m[i].width, m[i].duty), i);
+        cr_assert_eq(
+            sm_farm_plan_add(&w->plan, chunk < m[i].width ? m[i].width : (uint64_t)chunk, m[i].width, m[i].duty), i);
     }
 }
 
@@ -340,6 +341,25 @@ Test(farm_plan, the_default_window_is_bounded)
         cr_assert(c && c->range.count && c->range.count <= p.window);
         sm_farm_plan_fini(&p);
     }
+}
+
+/* Pieces are as small as the engine's owner wants them, though a whole width would take no longer. */
+Test(farm_plan, a_chunk_below_the_width_is_kept)
+{
+    static const struct sm_label_range r[] = {{0, 1000}};
+    struct sm_farm_plan p;
+    cr_assert_eq(sm_farm_plan_init(&p, 1, 0, NULL), SM_OK);
+    (void)sm_farm_plan_add(&p, 10, 64, 0);
+    sm_farm_plan_begin(&p, r, 1);
+    for (uint64_t at = 0; at < 1000; at += 10) {
+        struct sm_piece *c = sm_farm_plan_claim(&p, 0, at);
+        cr_assert(c && c->range.first == at && c->range.count == 10);
+        sm_farm_plan_computed(&p, c, at + 1);
+        sm_farm_plan_done(c);
+        sm_farm_plan_delivered(&p, sm_farm_plan_next_done(&p));
+    }
+    cr_assert(sm_farm_plan_finished(&p));
+    sm_farm_plan_fini(&p);
 }
 
 /* A slow engine leaves the last labels to a fast one that is busy, but never when nobody is. */

@@ -5,6 +5,7 @@
 #include "cli/groups.h"
 #include "crypto/scrypt.h"
 #include "gpu/labeler.h"
+#include "post/gpu_tune.h"
 #include "post/label_tune.h"
 #include "util/log.h"
 #include "util/thread.h"
@@ -73,11 +74,32 @@ static sm_err list_devices(struct building *b, struct sm_errinfo *ei)
     return sm_gpu_list(&b->devices, &b->devices_n, &report, ei);
 }
 
+#define GPU_TUNE_SECONDS 1.0 /* a trial */
+#define GPU_TUNE_WORK    (UINT64_C(1) << 40)
+
+/* As for the CPU; the engine then finds the row. */
+static void tune_gpu(const struct building *b, const char *id)
+{
+    struct sm_gpu_tuned t;
+    struct sm_errinfo why = {0};
+    const struct sm_gpu_device *d = NULL;
+    for (size_t i = 0; i < b->devices_n; i++)
+        if (strcmp(b->devices[i].id, id) == 0) d = &b->devices[i];
+    if (!d || b->args->labels < GPU_TUNE_WORK / b->scrypt_n || sm_gpu_tune_load(d, b->scrypt_n, &t)) return;
+    sm_log(SM_LOG_INFO, "gpu", "tuning this device, once", "device=%s", id);
+    if (sm_gpu_tune(d, b->scrypt_n, GPU_TUNE_SECONDS, NULL, &t, &why))
+        sm_log(SM_LOG_WARN, "gpu", "tuning failed, using the defaults", "device=%s why=\"%s\"", id, why.text);
+    else
+        sm_log(SM_LOG_INFO, "gpu", "tuned", "device=%s wg_items=%u lookup_gap=%u labels_per_s=%.0f", id, t.wg_items,
+               t.lookup_gap, t.labels_per_s);
+}
+
 static sm_err add_gpu(struct building *b, const char *id, struct sm_errinfo *ei)
 {
     for (size_t i = 0; i < b->n; i++)
         if (strcmp(b->engines[i].device, id) == 0)
             return sm_fail(ei, SM_E_ARG, "--device %s is given twice, or is already part of auto", id);
+    tune_gpu(b, id);
     sm_err err = room_for(b, 1, ei);
     if (!err) err = sm_label_engine_gpu(id, b->scrypt_n, &b->engines[b->n], ei);
     if (!err) b->n++;

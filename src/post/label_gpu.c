@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "gpu/labeler.h"
+#include "post/gpu_tune.h"
 #include "post/label.h"
+#include "util/log.h"
 
 #define HASH_BYTES   32u
 #define STORED_BYTES 16u
@@ -66,14 +68,44 @@ static uint64_t chunk_of(const struct sm_gpu_labeler *g)
 
 static const struct sm_label_engine_ops gpu_ops = {.compute = compute, .free = engine_free};
 
+/* How the device was tuned; its name and driver are what the row is found by. */
+static bool tuned(const char *device_id, uint32_t scrypt_n, struct sm_gpu_tuned *out)
+{
+    struct sm_gpu_device *devices = NULL;
+    struct sm_gpu_report report;
+    size_t n = 0;
+    bool found = false;
+    if (sm_gpu_list(&devices, &n, &report, NULL)) return false;
+    for (size_t i = 0; i < n && !found; i++)
+        found = strcmp(devices[i].id, device_id) == 0 && sm_gpu_tune_load(&devices[i], scrypt_n, out);
+    free(devices);
+    return found;
+}
+
+static sm_err open_labeler(const char *device_id, uint32_t scrypt_n, struct sm_gpu_labeler **out, struct sm_errinfo *ei)
+{
+    struct sm_gpu_labeler_cfg cfg = {.scrypt_n = scrypt_n};
+    struct sm_gpu_tuned t;
+    if (tuned(device_id, scrypt_n, &t)) {
+        struct sm_errinfo why = {0};
+        cfg.wg_items = t.wg_items;
+        cfg.lookup_gap = t.lookup_gap;
+        cfg.layout = t.layout;
+        if (!sm_gpu_labeler_new(device_id, &cfg, out, &why)) return SM_OK;
+        sm_log(SM_LOG_WARN, "gpu", "tuning does not fit, using the defaults", "device=%s why=\"%s\"", device_id,
+               why.text);
+        cfg = (struct sm_gpu_labeler_cfg){.scrypt_n = scrypt_n};
+    }
+    return sm_gpu_labeler_new(device_id, &cfg, out, ei);
+}
+
 sm_err sm_label_engine_gpu(const char *device_id, uint32_t scrypt_n, struct sm_label_engine *out, struct sm_errinfo *ei)
 {
     sm_err err = SM_OK;
-    const struct sm_gpu_labeler_cfg cfg = {.scrypt_n = scrypt_n};
     struct gpu_engine *e = calloc(1, sizeof *e);
     if (!e) return sm_fail(ei, SM_E_NOMEM, "out of memory opening %s", device_id);
     e->scrypt_n = scrypt_n;
-    err = sm_gpu_labeler_new(device_id, &cfg, &e->g, ei);
+    err = open_labeler(device_id, scrypt_n, &e->g, ei);
     if (err) goto out;
     e->room = (size_t)chunk_of(e->g);
     e->hashes = malloc(e->room * HASH_BYTES);

@@ -175,10 +175,33 @@ static void sent_goaway(struct sm_rpc_conn *c, uint32_t h2_error)
                     c->h2_text[0] ? ", " : "", c->h2_text);
 }
 
+/* Calls that are served in full are no flood, however many; nor is the RST_STREAM of a client that had more to say. */
+static void forgive(struct sm_rpc_stream *s)
+{
+    if (!s->announced) return;
+    sm_rpc_guard_expect(&s->c->guard, SM_RPC_FLOOD_HEADERS, 1);
+    if (!s->remote_done) sm_rpc_guard_expect(&s->c->guard, SM_RPC_FLOOD_RESET, 1);
+}
+
+/* Frames of ours that make the peer send some. */
+static void expect_answer(struct sm_rpc_conn *c, const nghttp2_frame *frame)
+{
+    if (frame->hd.type == NGHTTP2_DATA) {
+        sm_rpc_guard_expect(&c->guard, SM_RPC_FLOOD_WINDOW_UPDATE, 2); /* of the call and of the connection */
+        /* gRPC for Go measures bandwidth with one PING at a time, whenever data comes in
+         * (grpc-go internal/transport/bdp_estimator.go). */
+        sm_rpc_guard_expect(&c->guard, SM_RPC_FLOOD_PING, 1);
+    } else if (!c->cfg.server) {
+        sm_rpc_guard_expect(&c->guard, SM_RPC_FLOOD_HEADERS, 2); /* headers and trailers */
+        sm_rpc_guard_expect(&c->guard, SM_RPC_FLOOD_RESET, 1);
+    }
+}
+
 static void sent_end(struct sm_rpc_stream *s)
 {
     s->end_sent = true;
     if (!s->c->cfg.server) return;
+    if (!s->ended) forgive(s);
     sm_rpc_stream_end(s, s->last.code, "%s", s->last.message);
     if (!s->remote_done) (void)nghttp2_submit_rst_stream(s->c->h2, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
 }
@@ -191,7 +214,7 @@ static int on_frame_sent(nghttp2_session *h2, const nghttp2_frame *frame, void *
     case NGHTTP2_DATA:
     case NGHTTP2_HEADERS:
         c->strikes_forgiven = true;
-        if (frame->hd.type == NGHTTP2_DATA) sm_rpc_guard_sent_data(&c->guard);
+        expect_answer(c, frame);
         s = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
         if (s && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) sent_end(s);
         break;

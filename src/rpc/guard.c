@@ -8,7 +8,8 @@
 
 #define FRAME_MAX        16384u /* bytes of payload; we announce nothing else */
 #define BLOCK_FRAMES_MAX 16u /* a block of header_block_max bytes fits in one frame; senders that split do it by size */
-#define PADDED_EMPTY_MAX 256u /* a padded DATA frame this short may hold nothing */
+#define EXPECTED_MAX     (UINT64_C(1000) * 1000000) /* thousandths of a frame */
+#define PADDED_EMPTY_MAX 256u                       /* a padded DATA frame this short may hold nothing */
 
 static const struct {
     uint64_t burst, per_s;
@@ -50,16 +51,10 @@ const char *sm_rpc_guard_charge(struct sm_rpc_guard *g, sm_rpc_flood what, uint6
     return NULL;
 }
 
-static void allow(struct sm_rpc_guard *g, sm_rpc_flood what, uint64_t frames)
+void sm_rpc_guard_expect(struct sm_rpc_guard *g, sm_rpc_flood what, unsigned n)
 {
     uint64_t *level = &g->buckets[what].level;
-    if (*level < UINT64_C(1000) * 1000000) *level += 1000 * frames;
-}
-
-void sm_rpc_guard_sent_data(struct sm_rpc_guard *g)
-{
-    allow(g, SM_RPC_FLOOD_WINDOW_UPDATE, 2);
-    allow(g, SM_RPC_FLOOD_PING, 1);
+    if (*level < EXPECTED_MAX) *level += n * UINT64_C(1000);
 }
 
 static bool maybe_empty(uint32_t n, uint8_t flags)

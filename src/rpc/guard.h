@@ -43,8 +43,7 @@ void sm_rpc_guard_init(struct sm_rpc_guard *g, bool server, uint32_t header_bloc
 const char *sm_rpc_guard_scan(struct sm_rpc_guard *g, const uint8_t *p, size_t n, uint64_t now_ns, size_t *out_good);
 /* Counts one event that frame heads do not show. NULL, or as above. */
 const char *sm_rpc_guard_charge(struct sm_rpc_guard *g, sm_rpc_flood what, uint64_t now_ns);
-/* A DATA frame of ours may be answered with WINDOW_UPDATE of the call and of the connection, and with a PING: gRPC for Go
- * measures bandwidth so, one PING at a time, whenever data comes in (grpc-go internal/transport/bdp_estimator.go). */
-void sm_rpc_guard_sent_data(struct sm_rpc_guard *g);
+/* Takes `n` such frames out of the count: ones that something of ours makes the peer send. */
+void sm_rpc_guard_expect(struct sm_rpc_guard *g, sm_rpc_flood what, unsigned n);
 
 #endif

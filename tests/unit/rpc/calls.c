@@ -356,3 +356,23 @@ Test(calls, windows_survive_cancelled_calls)
     cr_assert_eq(last.bytes, sizeof bytes);
     kit_stop(k);
 }
+
+/* Calls that are served are no flood, at any rate: here all in one moment, half of them ended before the client had. */
+Test(calls, many_in_no_time)
+{
+    struct kit *k = kit_prepare();
+    kit_start(k);
+    for (unsigned i = 0; i < 20000; i++) {
+        struct kit_call call = {0};
+        k->server.n = 0;
+        k->server.calls[0] = (struct kit_call){.finish_on_message = &ok};
+        struct sm_rpc_stream *s = kit_call(k, KIT_PATH, &call);
+        cr_assert_eq(sm_rpc_send(s, kit_text("x"), NULL), SM_OK);
+        if (i % 2) sm_rpc_half_close(s);
+        kit_run(k);
+        cr_assert_eq(k->s_err, SM_OK, "after %u calls", i);
+        cr_assert_eq(k->c_err, SM_OK, "after %u calls", i);
+        kit_assert_end(&call, SM_GRPC_OK, "");
+    }
+    kit_stop(k);
+}

@@ -17,7 +17,7 @@ Test(guard, a_ping_for_each_data_frame)
     struct sm_rpc_guard g;
     sm_rpc_guard_init(&g, false, 16384, 1);
     for (unsigned i = 0; i < 100000; i++) {
-        sm_rpc_guard_sent_data(&g);
+        sm_rpc_guard_expect(&g, SM_RPC_FLOOD_PING, 1);
         cr_assert_null(scan(&g), "frame %u", i);
     }
 }
@@ -28,7 +28,7 @@ Test(guard, pings_without_data)
     unsigned n = 0;
     sm_rpc_guard_init(&g, false, 16384, 1);
     const char *why = NULL;
-    for (unsigned i = 0; i < 1000; i++) sm_rpc_guard_sent_data(&g);
+    for (unsigned i = 0; i < 1000; i++) sm_rpc_guard_expect(&g, SM_RPC_FLOOD_PING, 1);
     while (!(why = scan(&g)) && n < 10000) n++;
     cr_assert_eq(n, 1500); /* what data allowed, and the burst that anybody may send */
     cr_assert_str_eq(why, "too_many_pings");

@@ -151,6 +151,20 @@ Test(keepalive, answers_forgive_strikes)
     raw_stop(&r);
 }
 
+/* gRPC peers measure the path whenever data comes: a PING for each message is no flood. */
+Test(keepalive, a_ping_for_each_message)
+{
+    struct raw r;
+    start(&r, true);
+    for (unsigned i = 0; i < 3000; i++) {
+        cr_assert_eq(sm_rpc_send(r.kit->server.calls[0].s, kit_text("x"), NULL), SM_OK);
+        raw_drain(&r);
+        ping(&r);
+        cr_assert_not(r.seen.goaway, "after %u", i);
+    }
+    raw_stop(&r);
+}
+
 Test(keepalive, client_doubles_its_interval)
 {
     struct raw r;

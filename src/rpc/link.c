@@ -213,6 +213,17 @@ static sm_err open_conn(struct sm_link *k, struct sm_errinfo *ei)
     return SM_OK;
 }
 
+/* Nothing more will be sent; the peer gets a moment to read what was. True: there is nobody to wait for. */
+static bool part(struct sm_link *k)
+{
+    sm_tls_free(k->tls); /* says goodbye */
+    k->tls = NULL;
+    k->state = LINGERING;
+    k->wait = 0;
+    k->deadline_ns = sm_loop_now(k->loop) + LINGER_NS;
+    return shutdown(k->fd, SHUT_WR) != 0;
+}
+
 static void shake(struct sm_link *k)
 {
     struct sm_errinfo ei = {0};
@@ -227,7 +238,10 @@ static void shake(struct sm_link *k)
     const sm_tls_want got = sm_tls_handshake(k->tls, &k->peer, &ei);
     k->wait = got == SM_TLS_WRITE ? EPOLLOUT : EPOLLIN;
     if (got == SM_TLS_FAILED) {
-        lose(k, sm_tls_why(k->tls), ei.text);
+        const sm_err why = sm_tls_why(k->tls);
+        lose(k, why, ei.text);
+        /* Clients of TLS 1.3 talk on before they hear that we refuse them: the alert must survive their unread words. */
+        if (why == SM_E_REFUSED && k->conn_cfg.server) (void)part(k);
     } else if (got == SM_TLS_DONE) {
         sm_err err = open_conn(k, &ei);
         if (err) lose(k, err, ei.text);
@@ -252,14 +266,7 @@ static bool flush(struct sm_link *k)
     if (k->eof || !k->conn || sm_loop_now(k->loop) >= k->deadline_ns) return true;
     if (!write_out(k)) return k->eof;
     if (k->eof) return true;
-    if (k->tls) { /* says goodbye */
-        sm_tls_free(k->tls);
-        k->tls = NULL;
-    }
-    k->state = LINGERING;
-    k->wait = 0;
-    k->deadline_ns = sm_loop_now(k->loop) + LINGER_NS;
-    return shutdown(k->fd, SHUT_WR) != 0;
+    return part(k);
 }
 
 static bool linger(struct sm_link *k)

@@ -81,6 +81,12 @@ class Tls(postsvc.HubTest):
         rig = self.our_rig(hub, "post", "--domain", "elsewhere")
         rig.wait("state", phase="waiting", reason="tls")
 
+    def test_a_certificate_of_another_authority_is_a_tls_failure(self):
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 30,
+                "-subj", "/CN=stranger", "-keyout", self.dir / "stranger.key", "-out", self.dir / "stranger.pem")
+        rig = self.our_rig(self.tls_hub(), "stranger")
+        rig.wait("state", phase="waiting", reason="tls")
+
     def test_certificates_are_read_again(self):
         hub = self.tls_hub()
         hub.process.send_signal(signal.SIGHUP)

@@ -472,6 +472,10 @@ Test(post_link, max_retries_n_allows_one_connect_more)
     cr_assert_eq(r->fake.last.reason, SM_POST_LINK_GIVEN_UP);
     cr_assert_eq(r->link.state.phase, SM_POST_LINK_STOPPED);
     cr_assert_eq(sm_post_link_deadline(&r->link), UINT64_MAX);
+    r = rig_of((struct sm_post_link_cfg){.limited = true}); /* N = 0 */
+    step(r, EV(.kind = SM_POST_LINK_START));
+    due(r);
+    cr_assert_eq(down(r), SM_POST_LINK_DO_GIVE_UP);
 }
 
 Test(post_link, a_connect_that_succeeds_starts_the_count_anew)
@@ -484,14 +488,6 @@ Test(post_link, a_connect_that_succeeds_starts_the_count_anew)
         registered(r);
         cr_assert_eq(ended(r, SM_GRPC_UNKNOWN, "post service already registered"), SM_POST_LINK_DO_CLOSE);
     }
-}
-
-Test(post_link, max_retries_zero_allows_one_connect)
-{
-    struct rig *r = rig_of((struct sm_post_link_cfg){.limited = true});
-    step(r, EV(.kind = SM_POST_LINK_START));
-    due(r);
-    cr_assert_eq(down(r), SM_POST_LINK_DO_GIVE_UP);
 }
 
 /* ---- several addresses ---- */

@@ -309,6 +309,21 @@ static sm_err check_addresses(const struct sm_rig_cfg *c, struct sm_errinfo *ei)
     return err == SM_E_ARG ? SM_E_FORMAT : err;
 }
 
+/* Orders go by name. */
+static sm_err check_names(const struct sm_rig_cfg *c, struct sm_errinfo *ei)
+{
+    for (size_t i = 0; i < c->data.sets_n; i++) {
+        const char *name = c->data.sets[i].name;
+        if (!name) continue;
+        if (strcmp(name, "all") == 0) return sm_fail(ei, SM_E_FORMAT, "a data set cannot be called all");
+        for (size_t k = 0; k < i; k++)
+            if (c->data.sets[k].name && strcmp(name, c->data.sets[k].name) == 0)
+                return sm_fail(ei, SM_E_FORMAT, "two data sets are called %s: %s and %s", name, c->data.sets[k].dir,
+                               c->data.sets[i].dir);
+    }
+    return SM_OK;
+}
+
 sm_err sm_rig_cfg_check(const struct sm_rig_cfg *c, struct sm_errinfo *ei)
 {
     const int tls = (c->node.ca_cert != NULL) + (c->node.cert != NULL) + (c->node.key != NULL);
@@ -321,7 +336,8 @@ sm_err sm_rig_cfg_check(const struct sm_rig_cfg *c, struct sm_errinfo *ei)
         return sm_fail(ei, SM_E_FORMAT, "node.ca_cert, node.cert and node.key belong together: %d of 3 are set", tls);
     if (c->prove.cores && c->prove.threads && c->prove.threads != c->prove.cores_n)
         return sm_fail(ei, SM_E_FORMAT, "prove.threads and prove.cores contradict each other: leave threads out");
-    return check_addresses(c, ei);
+    sm_err err = check_names(c, ei);
+    return err ? err : check_addresses(c, ei);
 }
 
 sm_err sm_rig_cfg_params(const struct sm_rig_cfg *c, struct sm_post_params *out, struct sm_errinfo *ei)

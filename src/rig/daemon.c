@@ -238,13 +238,25 @@ static void warn_restart(const struct sm_rig_cfg *a, const struct sm_rig_cfg *b)
         sm_log(SM_LOG_WARN, "rig", "some changes need a restart", "keys=\"status, watch_pid, prove.scans\"");
 }
 
+/* Who waits for the next try may have waited for just this. */
+static void retry_now(struct daemon *d)
+{
+    struct sm_rig_identity *id;
+    for (size_t i = 0; (id = sm_rig_at(d->rig, i)); i++) {
+        struct sm_post_client *client = *sm_rig_user(id);
+        if (!client || sm_post_client_state(client)->phase != SM_POST_LINK_WAITING) continue;
+        sm_post_client_stop(client);
+        sm_post_client_start(client);
+    }
+}
+
 /* Certificates that are bad now leave the old ones in use. */
 static void reload_tls(struct daemon *d)
 {
     struct sm_errinfo ei = {0};
-    if (!d->links.tls) return;
-    if (sm_tls_context_reload(d->links.tls, &ei))
+    if (d->links.tls && sm_tls_context_reload(d->links.tls, &ei))
         sm_log(SM_LOG_ERROR, "rig", "certificates not reloaded, the old ones stay", "error=\"%s\"", ei.text);
+    retry_now(d);
 }
 
 /* All or nothing: what can fail comes before what changes. */

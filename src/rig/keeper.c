@@ -4,6 +4,7 @@
 
 #include "rig/rig_impl.h"
 
+#include "post/k2pow.h"
 #include "post/metadata.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -74,12 +75,14 @@ static void prune(struct sm_rig *r)
 {
     const uint64_t keep_s = r->setup->cfg.keep_proofs_s;
     struct sm_errinfo ei = {0};
-    size_t removed = 0;
+    size_t removed = 0, left = 0;
     (void)pthread_mutex_unlock(&r->mu);
     if (sm_proof_store_prune(r->store, sm_clock_wall_s(), keep_s, &removed, &ei))
         sm_log(SM_LOG_WARN, "rig", "old proofs not removed", "error=\"%s\"", ei.text);
     else if (removed)
         sm_log(SM_LOG_INFO, "rig", "old proofs removed", "proofs=%zu", removed);
+    if (sm_k2pow_cache_sweep(r->work_dir, (int64_t)keep_s, &left, &ei))
+        sm_log(SM_LOG_WARN, "rig", "old k2pow results not removed", "error=\"%s\"", ei.text);
     (void)pthread_mutex_lock(&r->mu);
 }
 

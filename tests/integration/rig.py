@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -115,10 +116,10 @@ class RigTest(unittest.TestCase):
         self.out = self.tmp / "out"
         self.out.mkdir()
 
-    def hub(self, *requests, listen="127.0.0.1:0", once=True):
+    def hub(self, *requests, listen="127.0.0.1:0", once=True, tls=()):
         args = [x for i, challenge in requests for x in ("--request", f"{node(i)}:{challenge}")]
         hub = Process(self, "hub", "--json", "--listen", listen, "--network", "tiny", "--out-dir", self.out,
-                      *(["--once"] if once else []), *args)
+                      *(["--once"] if once else []), *tls, *args)
         hub.address = json.loads(hub.wait('"listening"'))["address"]
         return hub
 
@@ -299,6 +300,37 @@ class RemoteK2pow(RigTest):
         with urllib.request.urlopen(url + "/metrics", timeout=WATCHDOG_S) as reply:
             metrics = reply.read().decode()
         self.assertRegex(metrics, r'jobs_total\{event="done"\} [1-9]', rig.text())
+        self.assert_verifies((1, A))
+
+
+@unittest.skipUnless(shutil.which("openssl"), "no openssl program here")
+class Tls(RigTest):
+    def certificate(self, name, ca, san):
+        new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+               f"/CN={name}", "-keyout", f"{name}.key"]
+        if ca is None:
+            commands = [[*new, "-x509", "-days", "30", "-out", f"{name}.pem"]]
+        else:
+            (self.tmp / "ext").write_text(f"subjectAltName={san}")
+            commands = [[*new, "-out", "csr"], ["openssl", "x509", "-req", "-in", "csr", "-CA", f"{ca}.pem", "-CAkey",
+                        f"{ca}.key", "-CAcreateserial", "-days", "30", "-extfile", "ext", "-out", f"{name}.pem"]]
+        for command in commands:
+            subprocess.run(command, cwd=self.tmp, check=True, capture_output=True)
+
+    def test_certificates_are_read_again(self):
+        self.certificate("ca", None, "")
+        self.certificate("other", None, "")
+        self.certificate("node", "ca", "IP:127.0.0.1")
+        self.certificate("rig", "other", "DNS:rig")  # of a CA that the hub does not know
+        hub = self.hub((1, A), tls=[x for name, file in (("ca", "ca.pem"), ("cert", "node.pem"), ("key", "node.key"))
+                                    for x in (f"--tls-{name}", self.tmp / file)])
+        rig = self.rig(f"https://{hub.address}", 1,
+                       options=["--one-shot", "--ca-cert", self.tmp / "ca.pem", "--cert", self.tmp / "rig.pem", "--key",
+                                self.tmp / "rig.key"])
+        rig.wait("identity=", "reason=tls")
+        self.certificate("rig", "ca", "DNS:rig")
+        rig.process.send_signal(signal.SIGHUP)
+        self.assertEqual((hub.end(), rig.end()), (0, 0), rig.text())
         self.assert_verifies((1, A))
 
 

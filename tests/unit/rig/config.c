@@ -167,6 +167,9 @@ ParameterizedTestParameters(rig_config, the_whole)
         {"state_dir: /s\nnode: {addresses: [a:1]}\ndata: {roots: [/r]}\nprove: {threads: 3, cores: '1,2'}\n",
          "contradict"},
         {"state_dir: /s\nnode: {addresses: [a]}\ndata: {roots: [/r]}\n", "port"},
+        {"state_dir: /s\nnode: {addresses: [a:1]}\ndata: {sets: [{dir: /a, name: x}, {dir: /b, name: x}]}\n",
+         "called x: /a and /b"},
+        {"state_dir: /s\nnode: {addresses: [a:1]}\ndata: {sets: [{dir: /a, name: all}]}\n", "called all"},
         {"state_dir: /s\nnode: {addresses: ['https://a:1']}\ndata: {roots: [/r]}\n", "https"},
         {"state_dir: /s\nnode: {addresses: [a:1]}\ndata: {roots: [/r]}\nk2pow: {urls: ['ftp://a']}\n", "ftp"},
     };

@@ -276,7 +276,7 @@ class Interface(RigTest):
         self.assertIn(node(2), text)
         self.assertEqual(json.loads(self.open(rig, f"/status?identity={node(1)}")[1]), "Idle")
 
-    def test_a_paused_identity_waits_and_a_cancelled_one_fails_once(self):
+    def test_a_paused_identity_goes_on_when_it_is_resumed(self):
         hub = self.hub((1, A))
         rig = self.rig(hub, 1, options=["--operator-address", "127.0.0.1:0", "--one-shot"])
         rig.url = rig.wait("status interface").split("url=")[1].strip()

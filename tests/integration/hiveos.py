@@ -87,7 +87,8 @@ class Archive(HiveTest):
 
     def test_manifest(self):
         root = self.unpacked()
-        said = bash(". ./h-manifest.conf; echo $CUSTOM_NAME,$CUSTOM_VERSION,$CUSTOM_CONFIG_FILENAME,$CUSTOM_LOG_BASENAME", cwd=root)
+        said = bash(". ./h-manifest.conf; echo $CUSTOM_NAME,$CUSTOM_VERSION,$CUSTOM_CONFIG_FILENAME,$CUSTOM_LOG_BASENAME",
+                    cwd=root)
         self.assertEqual(said.stdout.strip(), f'smesher,{self.document("version")["version"]},'
                          "/hive/miners/custom/smesher/rig.yaml,/var/log/miner/custom/smesher")
 
@@ -172,7 +173,8 @@ def identity(phase, bytes_per_s):
 STATUS = {
     "rig": {"version": "9.8.7", "now_unix_s": 1764004242, "started_unix_s": 1764000000},
     "counts": {"proofs_made": 3, "proofs_failed": 1},
-    "identities": [identity("reading", 1600000.0), identity("k2pow", 5500.0), identity("idle", 0), identity("reading", 320008)],
+    "identities": [identity("reading", 1600000.0), identity("k2pow", 5500.0), identity("idle", 0),
+                   identity("reading", 320008)],
 }
 
 
@@ -206,7 +208,8 @@ class Stats(HiveTest):
         config = self.tmp / "rig.yaml"
         config.write_text(f"# listen: 1.2.3.4:1\nprove:\n  listen: 5.6.7.8:1\nstatus:\n  token_file: \"{token}\"\n"
                           f"  listen: \"127.0.0.1:{server.server_port}\" # here\nnode:\n  listen: 5.6.7.8:2\n")
-        done = bash(f"gpu_stats='{cards}'; . {ROOT}/packaging/hiveos/h-stats.sh; echo \"$khs\"; echo \"$stats\"; compgen -v smesher_; compgen -A function smesher_",
+        done = bash(f"gpu_stats='{cards}'; . {ROOT}/packaging/hiveos/h-stats.sh; echo \"$khs\"; echo \"$stats\"; "
+                    "compgen -v smesher_; compgen -A function smesher_",
                     env={**os.environ, "CUSTOM_CONFIG_FILENAME": str(config), "http_proxy": "http://127.0.0.1:1"})
         self.assertEqual(done.stderr, "")
         khs, stats, *left = done.stdout.splitlines()

@@ -19,7 +19,8 @@ import urllib.request
 import harness
 from cli_common import CHALLENGE, ROOT, CliTest
 
-EXPOSURE = {"smesher-rig": 20, "smesher-k2pow": 16, "smesher-signer": 10}  # the most `systemd-analyze security` may say, in tenths
+# The most that `systemd-analyze security` may say, in tenths.
+EXPOSURE = {"smesher-rig": 20, "smesher-k2pow": 16, "smesher-signer": 10}
 
 
 def need_systemd():
@@ -81,7 +82,8 @@ EPERM = 1
 
 def numbers():
     """{system call: number} of this machine, from the C library's headers."""
-    done = subprocess.run(["cc", "-E", "-dM", "-include", "sys/syscall.h", "-x", "c", "/dev/null"], capture_output=True, text=True)
+    done = subprocess.run(["cc", "-E", "-dM", "-include", "sys/syscall.h", "-x", "c", "/dev/null"],
+                          capture_output=True, text=True)
     found = {name: int(value) for name, value in re.findall(r"(?m)^#define __NR_(\w+) (\d+)$", done.stdout)}
     if not found:
         raise unittest.SkipTest("no compiler to ask for the numbers of the system calls")
@@ -165,7 +167,8 @@ class Filtered(UnitTest):
         manager.settimeout(120)
         log = open(self.tmp / "log", "w+")
         self.addCleanup(log.close)
-        process = subprocess.Popen([harness.OPTIONS.smesher, *map(str, argv)], stdout=log, stderr=log, preexec_fn=self.enter(unit),
+        process = subprocess.Popen([harness.OPTIONS.smesher, *map(str, argv)], stdout=log, stderr=log,
+                                   preexec_fn=self.enter(unit),
                                    env={**os.environ, "NOTIFY_SOCKET": str(self.tmp / "notify")})
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -195,7 +198,7 @@ class Filtered(UnitTest):
         self.until(manager, "STOPPING=1")
 
     def test_rig(self):
-        """The example's way through a day: ready, told to reload, and ended; then a proof, as its runs make them."""
+        """Ready, told to reload, and ended; then a proof, as its runs make them."""
         data = self.tmp / "post"
         self.init(data)
         config = self.tmp / "rig.yaml"

@@ -15,17 +15,20 @@ exec > >(exec tee -a "$CUSTOM_LOG_BASENAME.log") 2>&1
 # HiveOS ends a miner by closing its terminal. The rig takes SIGHUP as "read the configuration again", so it gets a
 # session of its own, and SIGTERM, on which it saves its work.
 rig=
-stopped=
+told=
 stop() {
-    stopped=1
+    told=1
     [[ ! $rig ]] || kill -TERM "$rig" 2>/dev/null
 }
 trap stop HUP INT TERM
 setsid lib/ld.so --argv0 smesher --library-path "$PWD/lib" bin/smesher rig --config "$CUSTOM_CONFIG_FILENAME" "$@" &
 rig=$!
-[[ ! $stopped ]] || stop
-while kill -0 "$rig" 2>/dev/null; do
+[[ ! $told ]] || stop
+# A signal ends `wait` with a status of its own: the rig's is what the next one says.
+while
+    told=
     wait "$rig"
     status=$?
-done
-exit "${status:-1}"
+    [[ $told ]]
+do :; done
+exit "$status"

@@ -73,7 +73,8 @@ static struct sm_status_rate rate_of(const struct sm_meter *m)
 }
 
 /* Rates are of what goes on; a phase that is over has none. */
-static void put_work(struct sm_status_identity *out, const struct sm_sched_view *v, const struct moment *now)
+static void put_work(struct sm_status_identity *out, const struct sm_sched_view *v, uint32_t nonces,
+                     const struct moment *now)
 {
     const struct sm_prove_progress *p = &v->progress;
     out->phase = phase_of(v->phase);
@@ -83,7 +84,7 @@ static void put_work(struct sm_status_identity *out, const struct sm_sched_view 
     out->challenge = v->challenge;
     out->pass = p->pass;
     out->nonce_first = p->nonce_first;
-    out->nonce_end = p->nonce_end;
+    out->nonce_end = p->nonce_end ? p->nonce_end : nonces; /* before its first progress: the pass it will begin with */
     out->groups_done = p->groups_done;
     out->groups_total = p->groups_total;
     out->bytes_done = p->bytes_done;
@@ -147,7 +148,7 @@ static bool put_identity(struct sm_status_snapshot *s, const struct sm_rig_ident
     out->num_units = id->info.num_units;
     out->labels_per_unit = id->info.labels_per_unit;
     out->disk_errors = id->disk_errors;
-    put_work(out, &v, now);
+    put_work(out, &v, (uint32_t)id->set.nonces, now);
     put_link(out, &id->link, cfg, now);
     return put_disks(s, out, id, v.waits_for_disk);
 }
@@ -170,6 +171,7 @@ static bool put_cpu(struct sm_status_snapshot *s, const char *isa)
     struct sm_status_device *cpu = sm_status_add_device(s);
     if (!cpu) return false;
     sm_status_text(cpu->id, sizeof cpu->id, "cpu");
+    sm_status_text(cpu->name, sizeof cpu->name, sm_cpu()->name);
     if (sm_scan_pick(sm_cpu(), isa, &v, NULL) == SM_OK) sm_status_text(cpu->variant, sizeof cpu->variant, v->name);
     for (size_t i = 0; i < s->identities_n; i++) {
         cpu->bytes_per_s += s->identities[i].read_bytes.s10;

@@ -1,4 +1,5 @@
 /* The rig with threads, but with a prover of the test's: it stands still where the test wants it to. */
+#include "crypto/cpu.h"
 #include "rig/rig.h"
 
 #include <criterion/criterion.h>
@@ -346,6 +347,8 @@ Test(rig, orders_of_the_operator)
     cr_assert_eq(sm_rig_snapshot(s.rig, &snap, &ei), SM_OK, "%s", ei.text);
     cr_assert_eq(snap.identities_n, IDS);
     cr_assert(snap.identities[0].paused && !snap.identities[1].paused);
+    cr_assert(snap.identities[0].nonce_end >= 16, "nonces of the pass to come");
+    cr_assert_str_eq(snap.devices[0].name, sm_cpu()->name);
     sm_status_snapshot_fini(&snap);
     cr_assert_eq(sm_rig_order_give(s.rig, "0101010101", SM_STATUS_RESUME, &ei), SM_OK, "%s", ei.text);
     wait_reading(1);

@@ -41,6 +41,24 @@ Test(keyfile, text_is_strict)
     REFUSED(SM_E_FORMAT, "do not match", decode(bad, &ei));
 }
 
+/* post-service.md 11.4 */
+Test(keyfile, the_published_example)
+{
+    static const char text[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+                               "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
+    struct sm_secret *s = NULL;
+    OK(sm_keyfile_decode((struct sm_slice){(const uint8_t *)text, 128}, "local.key", &s, &ei));
+    cr_assert_arr_eq(s->node_id.b, ((const uint8_t[]){0x03, 0xa1, 0x07, 0xbf}), 4);
+    sm_secret_free(s);
+    char wrong[129];
+    for (size_t i = 0; i < 126; i++) wrong[i] = "ab"[i % 2];
+    REFUSED(SM_E_FORMAT, "local.key",
+            sm_keyfile_decode((struct sm_slice){(uint8_t *)wrong, 126}, "local.key", &s, &ei));
+    for (size_t i = 0; i < 128; i++) wrong[i] = "CV"[i % 2];
+    REFUSED(SM_E_FORMAT, "local.key",
+            sm_keyfile_decode((struct sm_slice){(uint8_t *)wrong, 128}, "local.key", &s, &ei));
+}
+
 Test(keyfile, written_as_the_reference_reads_it)
 {
     char dir[256];

@@ -1,5 +1,6 @@
 /* What a registration is made of: certificates, challenges, the signature under domain POET. */
 #include <criterion/criterion.h>
+#include <sodium.h>
 
 #include "codec/hash.h"
 #include "crypto/ed25519.h"
@@ -51,6 +52,50 @@ Test(registration, certificates)
     }
     json_decref(v);
     sm_arena_free(&arena);
+}
+
+static size_t base64_of(const json_t *row, const char *key, uint8_t *out, size_t room)
+{
+    size_t n;
+    cr_assert_eq(sm_base64_decode_var(vec_str(row, key), key, out, room, &n, NULL), SM_OK);
+    return n;
+}
+
+/* A certifier signs the encoded certificate, without a domain; both directions. */
+Test(registration, certificates_of_a_certifier)
+{
+    json_t *v = vec_load("postsvc-certificates.json");
+    const json_t *items = kit_cases(v, "certificates", 3), *numbers = kit_cases(v, "compact_u64", 5);
+    uint8_t seed[32], pub[32], made[32], secret[64];
+    cr_assert_eq(base64_of(v, "secret_base64", seed, sizeof seed), 32u);
+    cr_assert_eq(base64_of(v, "public_base64", pub, sizeof pub), 32u);
+    cr_assert_eq(crypto_sign_seed_keypair(made, secret, seed), 0);
+    cr_assert_arr_eq(made, pub, 32);
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *c = json_array_get(items, i);
+        uint8_t data[128], signature[64], ours[64], id[32];
+        const struct sm_slice message = {data, base64_of(c, "data_base64", data, sizeof data)};
+        const bool limited = !json_is_null(json_object_get(c, "expiration_unix"));
+        const uint64_t expires = limited ? vec_u64(c, "expiration_unix") : 0;
+        for (size_t k = 0; k < 32; k++) id[k] = (uint8_t)(k % 16 + 1);
+        check_certificate(message, vec_str(c, "data_base64"), (struct sm_slice){id, 32}, limited ? &expires : NULL);
+        cr_assert_eq(base64_of(c, "signature_base64", signature, sizeof signature), 64u);
+        cr_assert(sm_ed25519_verify(pub, &message, 1, signature));
+        cr_assert_eq(crypto_sign_detached(ours, NULL, message.p, message.n, secret), 0);
+        cr_assert_arr_eq(ours, signature, 64);
+    }
+    for (size_t i = 0; i < json_array_size(numbers); i++) {
+        const json_t *c = json_array_get(numbers, i);
+        uint8_t want[9], got[9];
+        uint64_t back;
+        const size_t n = sm_scale_compact_put(vec_u64(c, "value"), got);
+        cr_assert_eq(strlen(vec_str(c, "hex")), 2 * n);
+        vec_hex(c, "hex", want, n);
+        cr_assert_arr_eq(got, want, n);
+        cr_assert_eq(sm_scale_compact_get(64, (struct sm_slice){want, n}, &back), n);
+        cr_assert_eq(back, vec_u64(c, "value"));
+    }
+    json_decref(v);
 }
 
 static void check_challenge(const json_t *c, const struct sm_scale_type *t, const void *challenge)

@@ -58,7 +58,7 @@ static sm_err wait_oldest(struct sm_gpu_queue *q, struct sm_errinfo *ei)
     if (q->cl->GetEventInfo(ev, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL) == CL_SUCCESS &&
         status < 0)
         rc = status;
-    if (rc != CL_SUCCESS) err = sm_cl_fail(ei, rc, "%s failed while computing labels", q->device);
+    if (rc != CL_SUCCESS) err = sm_cl_fail(ei, rc, "%s failed at its work", q->device);
     (void)q->cl->ReleaseEvent(ev);
 
     const uint64_t now = sm_clock_ns();

@@ -16,14 +16,14 @@
 #include "util/io.h"
 
 struct args {
-    const char *dir, *out, *cores, *aes, *state_dir;
+    const char *dir, *out, *cores, *aes, *state_dir, *device;
     struct sm_net_args net;
     struct sm_randomx_args randomx;
     struct sm_remote_args remote;
     uint8_t challenge[32];
     uint32_t nonces, threads, readers, scrypt_n;
     uint64_t checkpoint;
-    bool no_state, no_direct_io, reference_tail, no_self_check;
+    bool no_state, no_direct_io, device_only, reference_tail, no_self_check;
 };
 
 static const struct sm_option options[] = {
@@ -48,6 +48,10 @@ static const struct sm_option options[] = {
     SM_OPT_FLAG(struct args, no_direct_io, "no-direct-io", "read through the page cache"),
     SM_OPT_TEXT(struct args, aes, "aes", NULL, "NAME", "AES variant: ref, aesni, vaes256, vaes512, armaes",
                 .default_note = "the fastest", .env = "SM_AES_ISA"),
+    SM_OPT_TEXT(struct args, device, "device", "cpu", "ID",
+                "an OpenCL device (see devices) that scans beside the processor; cpu = none"),
+    SM_OPT_FLAG(struct args, device_only, "device-only",
+                "with --device: the processor scans only when the device fails"),
     SM_OPT_FLAG(struct args, reference_tail, "reference-tail",
                 "leave out the labels at the end of each file that the reference prover leaves out"),
     SM_OPT_FLAG(struct args, no_self_check, "no-self-check", "do not verify the finished proof before it is returned"),
@@ -220,6 +224,8 @@ static sm_exit run(struct sm_cli *cli, void *args_of_command)
         cfg.direct_io = !a->no_direct_io;
         cfg.reference_tail = a->reference_tail;
         cfg.isa = a->aes;
+        cfg.device = strcmp(a->device, "cpu") == 0 ? NULL : a->device;
+        cfg.device_only = a->device_only;
         cfg.state_dir = a->no_state ? "" : a->state_dir;
         cfg.checkpoint_bytes = a->checkpoint;
         cfg.verify = !a->no_self_check;

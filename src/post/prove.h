@@ -56,6 +56,8 @@ struct sm_prove_cfg {
     bool reference_tail;    /* drop the last (labels mod 8) of every file and 1 MiB batch tail as the reference does */
     bool without_vrf_nonce; /* prove data whose metadata has none; else SM_E_NOTFOUND */
     const char *isa;        /* AES variant, NULL = best */
+    const char *device;     /* OpenCL device that scans beside the processor; NULL = none. It may fail at any time */
+    bool device_only;       /* the processor scans only what the device fails to */
     const char *state_dir;  /* checkpoint and k2pow cache; NULL = the data directory; "" = keep nothing */
     uint64_t checkpoint_bytes;           /* a checkpoint after every so many bytes scanned; 0 = default 4 GiB */
     struct sm_randomx_cfg randomx;       /* mode and so on; key is ignored */

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "crypto/aes.h"
+#include "gpu/scanner.h"
 #include "post/layout.h"
 #include "post/prove.h"
 #include "util/mem.h"
@@ -67,7 +68,8 @@ struct sm_prover {
     unsigned threads, readers;
     struct sm_prove_data data;
     const struct sm_scan_variant *variant;
-    uint64_t difficulty; /* of labels */
+    struct sm_gpu_scanner *gpu; /* NULL: the processor alone */
+    uint64_t difficulty;        /* of labels */
     uint8_t k2pow_difficulty[32];
     char state_dir[4096]; /* "" keeps nothing */
     char checkpoint_path[4096 + 64];

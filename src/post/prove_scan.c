@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "util/clock.h"
+#include "util/log.h"
 #include "util/thread.h"
 
 /* Ours: large enough for direct I/O to reach the disk's speed, small enough to stay in the cache between reader and
@@ -65,6 +66,8 @@ struct scanner {
     pthread_t thread;
     bool started;
     unsigned index;
+    struct sm_gpu_scanner *gpu; /* scans by its lane; NULL: by the processor, also once the device has failed */
+    unsigned lane;
     struct sm_scan_scratch *scratch;
     uint32_t *counts;           /* hits per nonce in this batch */
     size_t piece;               /* labels per call of the scan */
@@ -105,6 +108,24 @@ static bool on_hits(void *ctx, const struct sm_scan_hit *hits, size_t n)
     return true;
 }
 
+/* One piece; returns the labels dealt with. What a device does not finish is left to the processor. */
+static size_t scan_piece(struct scanner *s, const uint8_t *labels, size_t n)
+{
+    struct sm_prove_ring *r = s->ring;
+    struct sm_errinfo why = {0};
+    size_t done = 0;
+    if (!s->gpu) {
+        (void)sm_scan_run(r->p->variant, &r->job, s->scratch, labels, n, on_hits, s);
+        return n;
+    }
+    const size_t most = sm_gpu_scanner_labels_max(s->gpu);
+    if (sm_gpu_scanner_run(s->gpu, s->lane, labels, n < most ? n : most, on_hits, s, &done, &why) == SM_OK) return done;
+    sm_log(SM_LOG_WARN, "post", "device failed, the processor goes on", "device=%s lane=%u why=\"%s\"",
+           r->p->cfg->device, s->lane, why.text);
+    s->gpu = NULL;
+    return done;
+}
+
 /* Scans piece by piece, so that a stop takes effect at once even with many nonces on a slow machine. */
 static void scan_batch(struct scanner *s)
 {
@@ -118,8 +139,7 @@ static void scan_batch(struct scanner *s)
     while (s->done < slot->labels && !s->full && !slot->err && !atomic_load(&r->stop)) {
         const size_t left = slot->labels - s->done, n = left < s->piece ? left : s->piece;
         const uint64_t start = sm_clock_ns();
-        (void)sm_scan_run(r->p->variant, &r->job, s->scratch, slot->buf + SM_LABEL_BYTES * s->done, n, on_hits, s);
-        s->done += n;
+        s->done += scan_piece(s, slot->buf + SM_LABEL_BYTES * s->done, n);
         const uint64_t took = sm_clock_ns() - start;
         if (took < PIECE_NS && s->piece < PIECE_MAX) s->piece *= 2;
         if (took > 4 * PIECE_NS && s->piece > PIECE_MIN) s->piece /= 2;
@@ -152,7 +172,8 @@ static void *scanner_main(void *ctx)
     struct scanner *s = ctx;
     struct sm_prove_ring *r = s->ring;
     const struct sm_prove_cfg *cfg = r->p->cfg;
-    if (cfg->cores) (void)sm_thread_pin(cfg->cores[s->index]);
+    const unsigned lanes = r->p->gpu ? SM_GPU_SCAN_LANES : 0; /* not pinned: they mostly wait */
+    if (cfg->cores && s->index >= lanes) (void)sm_thread_pin(cfg->cores[s->index - lanes]);
     while (take_ready(s)) {
         scan_batch(s);
         (void)pthread_mutex_lock(&r->mu);
@@ -168,6 +189,7 @@ static bool scanner_init(struct scanner *s, struct sm_prove_ring *r, unsigned in
     *s = (struct scanner){.ring = r, .index = index, .piece = PIECE_MIN};
     s->scratch = sm_scan_scratch_new();
     s->counts = calloc(r->p->pass.lists.nonces, sizeof *s->counts);
+    if (r->p->gpu && index < SM_GPU_SCAN_LANES) s->gpu = r->p->gpu, s->lane = index;
     return s->scratch && s->counts;
 }
 
@@ -179,9 +201,16 @@ static void scanner_fini(struct scanner *s)
 
 /* --- the ring --- */
 
+/* Threads that scan: one per lane of the device, and those of the processor. */
+static unsigned scanners_wanted(const struct sm_prover *p)
+{
+    const unsigned lanes = p->gpu ? SM_GPU_SCAN_LANES : 0;
+    return lanes + (lanes && p->cfg->device_only ? 0 : p->threads);
+}
+
 static sm_err ring_init(struct sm_prove_ring *r, struct sm_prover *p, struct sm_errinfo *ei)
 {
-    *r = (struct sm_prove_ring){.p = p, .batch_bytes = BATCH_BYTES, .slots_n = 2 * (p->threads + p->readers)};
+    *r = (struct sm_prove_ring){.p = p, .batch_bytes = BATCH_BYTES, .slots_n = 2 * (scanners_wanted(p) + p->readers)};
     while (r->batch_bytes * r->slots_n > RING_BYTES_MAX && r->batch_bytes > BATCH_BYTES_MIN) r->batch_bytes /= 2;
 
     pthread_condattr_t monotonic;
@@ -228,7 +257,7 @@ struct crew {
 
 static sm_err crew_start(struct crew *c, struct sm_prove_ring *r, struct sm_errinfo *ei)
 {
-    const unsigned threads = r->p->threads, readers = r->p->readers;
+    const unsigned threads = scanners_wanted(r->p), readers = r->p->readers;
     c->scanners = calloc(threads, sizeof *c->scanners);
     c->readers = calloc(readers, sizeof *c->readers);
     if (!c->scanners || !c->readers) return sm_fail(ei, SM_E_NOMEM, "out of memory for %u threads", threads + readers);
@@ -336,12 +365,23 @@ static sm_err merge_all(struct sm_prover *p, struct sm_prove_ring *r, struct sm_
     }
 }
 
+static void brief_device(struct sm_prover *p, const struct sm_scan_job *job)
+{
+    struct sm_errinfo why = {0};
+    if (!p->gpu || sm_gpu_scanner_set_job(p->gpu, job, &why) == SM_OK) return;
+    sm_log(SM_LOG_WARN, "post", "device failed, the processor goes on", "device=%s why=\"%s\"", p->cfg->device,
+           why.text);
+    sm_gpu_scanner_free(p->gpu);
+    p->gpu = NULL;
+}
+
 sm_err sm_prove_scan(struct sm_prover *p, struct sm_errinfo *ei)
 {
     struct sm_prove_ring ring;
     struct crew crew = {0};
     const uint64_t start = sm_clock_ns();
     sm_err err = ring_init(&ring, p, ei);
+    if (!err) brief_device(p, &ring.job);
     if (!err) err = crew_start(&crew, &ring, ei);
     if (!err) err = merge_all(p, &ring, ei);
     crew_stop(&crew, &ring);

@@ -1,8 +1,10 @@
 /* How many post services does one node's side carry? A hub process and a process of simulated rigs on this machine's loopback:
  *
- *   bench_postsvc [RIGS [IDENTITIES_PER_RIG [QUESTIONS]]]        default 1000 10 20000
+ *   bench_postsvc [RIGS [IDENTITIES_PER_RIG [QUESTIONS [SHAPE]]]]        default 1000 10 20000 shared
  *
- * Prints: seconds until every identity is registered; resident memory of the hub and of the rigs per connection; processor
+ * SHAPE: shared, the identities of a rig on one connection; or separate, each on its own (node.share_connection).
+ *
+ * Prints: seconds until every identity is registered; resident memory of the hub and of the rigs; processor
  * use of either while nothing is asked; median and 99th percentile from request to answer, a few hundred requests under way
  * at a time; processor use while every identity is polled every 2 s; and, after the hub was killed and started again,
  * seconds until every identity is back. The waits of the rigs are those of the product (5 s, a quarter more or less), so
@@ -78,15 +80,25 @@ static sm_post_answer rig_proof(void *ctx, const struct sm_challenge *c, struct 
 
 static const struct sm_post_provider provider = {.info = rig_info, .proof = rig_proof};
 
-static void run_rigs(uint16_t port, size_t n)
+struct rigs {
+    size_t n, each;
+    bool shared;
+};
+
+static void run_rigs(uint16_t port, const struct rigs *rigs)
 {
     struct sm_errinfo ei = {0};
     struct sm_loop *loop = NULL;
+    struct sm_post_carriers *pools = calloc(rigs->n, sizeof *pools);
     const struct sm_rpc_address address = {.host = "127.0.0.1", .port = port};
-    if (sm_loop_new(&loop, &ei)) die("rigs", &ei);
-    for (size_t i = 0; i < n; i++) {
+    if (!pools || sm_loop_new(&loop, &ei)) die("rigs", &ei);
+    for (size_t i = 0; i < rigs->n * rigs->each; i++) {
         struct sm_post_client *c = NULL;
-        const struct sm_post_client_cfg cfg = {.name = "bench", .addresses = &address, .addresses_n = 1, .seed = i};
+        const struct sm_post_client_cfg cfg = {.name = "bench",
+                                               .addresses = &address,
+                                               .addresses_n = 1,
+                                               .seed = i,
+                                               .share = rigs->shared ? &pools[i / rigs->each] : NULL};
         if (sm_post_client_new(loop, &cfg, &provider, (void *)i, &c, &ei)) die("rigs", &ei);
         sm_post_client_start(c);
     }
@@ -239,11 +251,11 @@ static struct child start_hub(uint16_t port, size_t n, size_t questions)
     return (struct child){pid, report_pipe[0], order_pipe[1]};
 }
 
-static pid_t start_rigs(uint16_t port, size_t n)
+static pid_t start_rigs(uint16_t port, const struct rigs *rigs)
 {
     const pid_t pid = fork();
     if (pid < 0) die("fork", NULL);
-    if (pid == 0) run_rigs(port, n);
+    if (pid == 0) run_rigs(port, rigs);
     return pid;
 }
 
@@ -289,19 +301,21 @@ static void end(pid_t pid)
     (void)waitpid(pid, NULL, 0);
 }
 
-static void measure(size_t rigs_n, size_t each, size_t questions)
+static void measure(const struct rigs *shape, size_t questions)
 {
-    const size_t n = rigs_n * each;
+    const size_t n = shape->n * shape->each;
     struct child hub = start_hub(0, n, questions);
     const uint16_t port = (uint16_t)next_report(&hub);
     const uint64_t empty = rss_bytes(hub.pid);
     uint64_t start = sm_clock_ns();
-    const pid_t rigs = start_rigs(port, n);
+    const pid_t rigs = start_rigs(port, shape);
     if (next_report(&hub) != n) die("registration", NULL);
-    (void)printf("registered   rigs=%zu identities=%zu seconds=%.2f\n", rigs_n, n, sm_clock_seconds_since(start));
-    (void)printf("memory       hub=%.1f KiB rig=%.1f KiB per identity; hub=%.1f KiB per rig of %zu\n",
+    (void)printf("registered   rigs=%zu identities=%zu connections=%s seconds=%.2f\n", shape->n, n,
+                 shape->shared ? "shared" : "separate", sm_clock_seconds_since(start));
+    (void)printf("memory       hub=%.1f KiB rig=%.1f KiB per identity; hub=%.1f KiB rig=%.1f KiB per rig of %zu\n",
                  (double)(rss_bytes(hub.pid) - empty) / 1024 / (double)n, (double)rss_bytes(rigs) / 1024 / (double)n,
-                 (double)(rss_bytes(hub.pid) - empty) / 1024 / (double)rigs_n, each);
+                 (double)(rss_bytes(hub.pid) - empty) / 1024 / (double)shape->n,
+                 (double)rss_bytes(rigs) / 1024 / (double)shape->n, shape->each);
     measure_cpu("idle", hub.pid, rigs);
     start = sm_clock_ns();
     if (write(hub.order_fd, "q", 1) != 1) die("order", NULL);
@@ -322,23 +336,26 @@ static void measure(size_t rigs_n, size_t each, size_t questions)
 
 int main(int argc, char **argv)
 {
-    const size_t rigs = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000;
-    const size_t each = argc > 2 ? strtoul(argv[2], NULL, 10) : 10;
+    const char *shape = argc > 4 ? argv[4] : "shared";
+    const struct rigs rigs = {.n = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000,
+                              .each = argc > 2 ? strtoul(argv[2], NULL, 10) : 10,
+                              .shared = strcmp(shape, "separate") != 0};
+    const size_t connections = rigs.shared ? rigs.n : rigs.n * rigs.each;
     const size_t questions = argc > 3 ? strtoul(argv[3], NULL, 10) : 20000;
     struct rlimit files;
-    if (!rigs || !each || !questions) {
-        (void)fprintf(stderr, "usage: bench_postsvc [RIGS [IDENTITIES_PER_RIG [QUESTIONS]]]\n");
+    if (!rigs.n || !rigs.each || !questions || (rigs.shared && strcmp(shape, "shared") != 0)) {
+        (void)fprintf(stderr, "usage: bench_postsvc [RIGS [IDENTITIES_PER_RIG [QUESTIONS [shared|separate]]]]\n");
         return 2;
     }
     if (getrlimit(RLIMIT_NOFILE, &files)) die("getrlimit", NULL);
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur < rigs * each + 64) {
-        (void)fprintf(stderr, "bench_postsvc: %zu connections need ulimit -n %zu\n", rigs * each, rigs * each + 64);
+    if (files.rlim_cur < connections + 64) {
+        (void)fprintf(stderr, "bench_postsvc: %zu connections need ulimit -n %zu\n", connections, connections + 64);
         return 2;
     }
     sm_log_set_level(SM_LOG_ERROR);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    measure(rigs, each, questions);
+    measure(&rigs, questions);
     return 0;
 }

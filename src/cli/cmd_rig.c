@@ -46,7 +46,7 @@ struct args {
     const char *config;
     struct sm_text_list address, dir, root, k2pow, param, set;
     const char *single[SINGLES];
-    bool one_shot, large_pages, no_direct_io, check;
+    bool one_shot, large_pages, no_direct_io, no_share_connection, check;
 };
 
 #define SINGLE(row, opt, meta, ...) SM_OPT_TEXT(struct args, single[row], opt, NULL, meta, __VA_ARGS__)
@@ -69,6 +69,7 @@ static const struct sm_option options[] = {
     SINGLE(RECONNECT, "reconnect-interval", "TIME", "wait before connecting again", .default_note = "5s"),
     SINGLE(MAX_RETRIES, "max-retries", "N", "end after so many failed connects in a row", .default_note = "never"),
     SINGLE(PING, "ping-interval", "TIME", "HTTP/2 ping, at least 60s", .default_note = "600s"),
+    SM_OPT_FLAG(struct args, no_share_connection, "no-share-connection", "a connection to the node for each identity"),
     SINGLE(THREADS, "threads", "N", "threads of scan and k2pow; 0 = one per processor", .default_note = "0"),
     SINGLE(CORES, "cores", "LIST", "pin one thread to each of these processors, for example 0,2,4"),
     SINGLE(NONCES, "nonces", "N", "nonces tried in one pass, a multiple of 16", .default_note = "the network's"),
@@ -170,6 +171,7 @@ static sm_err apply_options(struct sm_rig_cfg *c, const struct args *a, struct s
     if (a->one_shot) c->one_shot = true;
     if (a->large_pages) c->prove.large_pages = true;
     if (a->no_direct_io) c->prove.direct_io = false;
+    if (a->no_share_connection) c->node.share_connection = false;
     return err;
 }
 

@@ -1,10 +1,12 @@
-/* postsvc/client.h: one identity's registration with a node on real connections: postsvc/link.h on top of rpc/client.h.
+/* postsvc/client.h: one identity's registration with a node on real connections: postsvc/link.h on top of postsvc/carrier.h.
  *
- * One connection and one stream per identity (post-service.md OUR-3), several node addresses of which one is used at a time.
+ * One stream per identity, on a connection of its own or on one that it shares with others (post-service.md OUR-3); several
+ * node addresses of which one is used at a time. When to try again, and where, is decided for each identity by itself.
  * Loop thread. Source: our spec, post-service.md §2. */
 #ifndef SM_POSTSVC_CLIENT_H
 #define SM_POSTSVC_CLIENT_H
 
+#include "postsvc/carrier.h"
 #include "postsvc/provider.h"
 #include "rpc/address.h"
 #include "rpc/loop.h"
@@ -20,7 +22,8 @@ struct sm_post_client_cfg {
     uint64_t ping_interval_ns;              /* 0 = 600 s; at least 60 s (OUR-1) */
     bool limited;                           /* max_retries counts */
     uint32_t max_retries;
-    uint64_t seed; /* of the random part of waits; differs between identities */
+    uint64_t seed;                  /* of the random part of waits; differs between identities */
+    struct sm_post_carriers *share; /* connections are shared by the clients of one pool; NULL: not at all. Borrowed */
     /* max_retries is reached: "max retries (2) reached". May be NULL; may free the client. */
     void (*given_up)(void *ctx, const char *text);
 };

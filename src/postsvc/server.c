@@ -15,6 +15,7 @@ struct sm_post_server {
     struct sm_post_checker *checker;
     struct sm_loop_timer timer;
     struct sm_rpc_method methods[2];
+    struct probe *probes; /* under way */
     bool closing;
 };
 
@@ -66,32 +67,64 @@ static bool io_same_connection(const void *a, const void *b)
     return sm_rpc_stream_conn(((const struct stream *)a)->rpc) == sm_rpc_stream_conn(((const struct stream *)b)->rpc);
 }
 
-struct probe { /* outlives the streams it is about */
-    struct sm_post_server *srv;
+struct asked { /* one identity's part in a probe */
+    struct asked *next;
     struct sm_node_id id;
     uint64_t serial;
 };
 
+/* A PING that is under way. It outlives the streams it is about, but not their connection. A connection has one at a time:
+ * when many identities of a rig come back, each asks about the same older connection, and the answer is the same. */
+struct probe {
+    struct probe *next;
+    struct sm_post_server *srv;
+    const struct sm_rpc_conn *conn;
+    struct asked *asked;
+};
+
 static void probed(void *ctx, bool acked)
 {
-    struct probe *p = ctx;
+    struct probe *p = ctx, **at = &p->srv->probes;
     struct sm_post_server *srv = p->srv;
-    sm_post_registry_probed(srv->registry, &p->id, p->serial, acked, sm_loop_now(srv->loop));
+    while (*at != p) at = &(*at)->next;
+    *at = p->next;
+    for (struct asked *a = p->asked, *next; a; a = next) {
+        next = a->next;
+        sm_post_registry_probed(srv->registry, &a->id, a->serial, acked, sm_loop_now(srv->loop));
+        free(a);
+    }
     arm(srv);
     free(p);
+}
+
+static struct probe *send_probe(struct sm_post_server *srv, struct sm_rpc_conn *conn)
+{
+    struct sm_errinfo ei;
+    struct probe *p = calloc(1, sizeof *p);
+    if (!p) return NULL;
+    *p = (struct probe){.next = srv->probes, .srv = srv, .conn = conn};
+    if (sm_rpc_conn_ping(conn, probed, p, PROBE_NS, sm_loop_now(srv->loop), &ei)) {
+        free(p);
+        return NULL;
+    }
+    return srv->probes = p;
 }
 
 static bool io_probe(void *ctx, void *stream, const struct sm_node_id *id, uint64_t serial)
 {
     struct sm_post_server *srv = ctx;
     struct sm_rpc_conn *conn = sm_rpc_stream_conn(((struct stream *)stream)->rpc);
-    struct sm_errinfo ei;
-    struct probe *p = malloc(sizeof *p);
-    if (!p) return false;
-    *p = (struct probe){.srv = srv, .id = *id, .serial = serial};
-    if (!sm_rpc_conn_ping(conn, probed, p, PROBE_NS, sm_loop_now(srv->loop), &ei)) return true;
-    free(p);
-    return false;
+    struct asked *a = malloc(sizeof *a);
+    struct probe *p = srv->probes;
+    while (p && p->conn != conn) p = p->next;
+    if (a && !p) p = send_probe(srv, conn);
+    if (!a || !p) {
+        free(a);
+        return false;
+    }
+    *a = (struct asked){.next = p->asked, .id = *id, .serial = serial};
+    p->asked = a;
+    return true;
 }
 
 static bool io_verify(void *ctx, struct sm_post_check *job)

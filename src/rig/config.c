@@ -35,6 +35,8 @@ const struct rig_key sm_rig_keys[] = {
      "failed connects in a row before an identity's connection, and the program, gives up; empty = never"},
     {"node", "ping_interval", KIND_TIME, AT(node.ping_interval_s), "600s", 60, 86400,
      "HTTP/2 ping; nodes close connections that ping more often than once a minute"},
+    {"node", "share_connection", KIND_FLAG, AT(node.share_connection), "yes", 0, 0,
+     "one connection for all identities; no: one for each, which takes more memory and isolates them better"},
     {"data", "depth", KIND_U64, AT(data.depth), "3", 0, 16, "levels below a root that are searched"},
     {"prove", "threads", KIND_U64, AT(prove.threads), "0", 0, 1024, "threads of scan and k2pow; 0 = all processors"},
     {"prove", "cores", KIND_CORES, AT(prove.cores), NULL, 0, 0, "pin one thread to each of these: 0,2,4"},

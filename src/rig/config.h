@@ -46,6 +46,7 @@ struct sm_rig_cfg {
         uint64_t reconnect_interval_s;
         uint64_t max_retries; /* failed connects in a row; SM_RIG_NO_LIMIT */
         uint64_t ping_interval_s;
+        bool share_connection; /* by all identities */
     } node;
     struct {
         struct sm_rig_list roots; /* directories or glob patterns to search for data sets */

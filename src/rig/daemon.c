@@ -34,6 +34,7 @@ struct daemon {
     struct sm_loop *loop;
     struct sm_rig *rig;
     struct links links;
+    struct sm_post_carriers carriers; /* of identities that share connections */
     struct sm_rig_interface *interface;
     struct sm_loop_timer tick;
     struct sm_loop_fd hup, pid;
@@ -97,6 +98,7 @@ static sm_err connect_identity(struct daemon *d, struct sm_rig_identity *id, str
         .limited = cfg->node.max_retries != SM_RIG_NO_LIMIT,
         .max_retries = (uint32_t)cfg->node.max_retries,
         .seed = sm_le64_load(sm_rig_node_id(id)->b) ^ sm_clock_ns(),
+        .share = cfg->node.share_connection ? &d->carriers : NULL,
         .given_up = given_up,
     };
     sm_err err = sm_post_client_new(d->loop, &link, &sm_rig_provider, id, &client, ei);
@@ -225,7 +227,8 @@ static bool same_node(const struct sm_rig_cfg *a, const struct sm_rig_cfg *b)
                 same_text(a->node.cert, b->node.cert) && same_text(a->node.key, b->node.key) &&
                 same_text(a->node.server_name, b->node.server_name) &&
                 a->node.reconnect_interval_s == b->node.reconnect_interval_s &&
-                a->node.max_retries == b->node.max_retries && a->node.ping_interval_s == b->node.ping_interval_s;
+                a->node.max_retries == b->node.max_retries && a->node.ping_interval_s == b->node.ping_interval_s &&
+                a->node.share_connection == b->node.share_connection;
     for (size_t i = 0; same && i < a->node.addresses.n; i++)
         same = same_text(a->node.addresses.v[i], b->node.addresses.v[i]);
     return same;

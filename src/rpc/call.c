@@ -26,16 +26,26 @@ static int32_t submit(struct sm_rpc_stream *s, const char *path, uint64_t timeou
     return nghttp2_submit_request(c->h2, NULL, list, n, &sm_rpc_h2_data, s);
 }
 
+static uint32_t calls_max(const struct sm_rpc_conn *c)
+{
+    return nghttp2_session_get_remote_settings(c->h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
 static sm_err check_call(const struct sm_rpc_conn *c, struct sm_errinfo *ei)
 {
     if (c->cfg.server) return sm_fail(ei, SM_E_ARG, "a server connection opens no calls");
     if (!sm_rpc_conn_usable(c))
         return sm_fail(ei, SM_E_NET, "the connection to %s is ending%s%s", c->authority, c->why_text[0] ? ": " : "",
                        c->why_text);
-    const uint32_t max = nghttp2_session_get_remote_settings(c->h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-    if (c->streams_n >= max)
-        return sm_fail(ei, SM_E_BUSY, "%s allows %u calls at a time, and all are under way", c->authority, max);
+    if (c->streams_n >= calls_max(c))
+        return sm_fail(ei, SM_E_BUSY, "%s allows %u calls at a time, and all are under way", c->authority,
+                       calls_max(c));
     return SM_OK;
+}
+
+size_t sm_rpc_conn_room(const struct sm_rpc_conn *c)
+{
+    return sm_rpc_conn_usable(c) && c->streams_n < calls_max(c) ? calls_max(c) - c->streams_n : 0;
 }
 
 sm_err sm_rpc_call(struct sm_rpc_conn *c, const char *path, uint64_t timeout_ns, uint64_t now_ns,

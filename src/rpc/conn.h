@@ -143,6 +143,8 @@ uint64_t sm_rpc_conn_ping_interval(const struct sm_rpc_conn *c);
 size_t sm_rpc_conn_streams(const struct sm_rpc_conn *c);
 /* Client: can a call be opened now? False once either side has announced the end. */
 bool sm_rpc_conn_usable(const struct sm_rpc_conn *c);
+/* Client: how many calls more the peer allows now; 0 when it is not usable. */
+size_t sm_rpc_conn_room(const struct sm_rpc_conn *c);
 
 /* Client: opens a call. timeout_ns 0: no deadline. *out is valid until on_end returns.
  * SM_E_NET: the connection is ending, make a new one; SM_E_BUSY: as many calls are open as the peer allows;

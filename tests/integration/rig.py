@@ -160,6 +160,39 @@ class Fleet(RigTest):
             self.assertEqual(rig.count("the node has fetched the proof"), 3)
         self.assert_verifies(*requests)
 
+    def registered(self, hub, n):
+        """The addresses that the next n registrations come from."""
+        addresses = set()
+        while n:
+            event = json.loads(hub.wait('"event"'))
+            self.assertNotEqual(event["event"], "refused", event)
+            if event["event"] == "registered":
+                addresses.add(event["address"])
+                n -= 1
+        return addresses
+
+    def test_identities_share_a_connection_unless_told_otherwise(self):
+        hub = self.hub(once=False)
+        rig = self.rig(hub, 1, 2, 3)
+        self.assertEqual(len(self.registered(hub, 3)), 1)
+        self.assertEqual(rig.end(signal.SIGTERM), 0, rig.text())
+        self.rig(hub, 1, 2, 3, options=["--no-share-connection"])
+        self.assertEqual(len(self.registered(hub, 3)), 3)
+
+    def test_a_rig_that_hangs_is_replaced_with_all_its_identities(self):
+        """One connection, and one PING on it that nobody answers, for three registrations that wait."""
+        hub = self.hub(once=False)
+        rig = self.rig(hub, 1, 2, 3)
+        first = self.registered(hub, 3)
+        for i in (1, 2, 3):
+            shutil.copytree(Data.get(i), self.tmp / "other" / "data" / f"set{i}")
+        rig.process.send_signal(signal.SIGSTOP)
+        try:
+            self.rig(hub, 1, 2, 3, name="other")
+            self.assertEqual(len(self.registered(hub, 3) - first), 1)
+        finally:
+            rig.process.send_signal(signal.SIGCONT)
+
 
 class Deaths(RigTest):
     def test_hub_dies_in_the_middle_of_a_proof(self):

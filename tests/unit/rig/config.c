@@ -117,6 +117,7 @@ Test(rig_config, the_example_has_every_key_and_its_defaults)
     cr_assert_eq(shown.node.max_retries, SM_RIG_NO_LIMIT);
     cr_assert_eq(plain.node.max_retries, SM_RIG_NO_LIMIT);
     cr_assert_eq(shown.node.ping_interval_s, plain.node.ping_interval_s);
+    cr_assert(shown.node.share_connection && plain.node.share_connection);
     cr_assert_eq(shown.data.depth, plain.data.depth);
     cr_assert_eq(shown.keep_proofs_s, plain.keep_proofs_s);
     cr_assert_eq(shown.prove.window_s, plain.prove.window_s);

@@ -264,14 +264,22 @@ Test(calls, as_many_as_the_server_allows)
     struct sm_rpc_stream *s;
     k->server_cfg.limits.streams_max = 3;
     kit_start(k);
-    for (size_t i = 0; i < 3; i++) (void)kit_call(k, KIT_PATH, &calls[i]);
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(sm_rpc_conn_room(k->c), 3 - i);
+        (void)kit_call(k, KIT_PATH, &calls[i]);
+    }
+    cr_assert_eq(sm_rpc_conn_room(k->c), 0);
     cr_assert_eq(sm_rpc_call(k->c, KIT_PATH, 0, k->now, &kit_events, &calls[3], &s, NULL), SM_E_BUSY);
     kit_run(k);
     sm_rpc_cancel(calls[0].s);
     kit_run(k);
+    cr_assert_eq(sm_rpc_conn_room(k->c), 1);
     (void)kit_call(k, KIT_PATH, &calls[3]);
     kit_run(k);
     cr_assert_eq(k->server.n, 4);
+    sm_rpc_cancel(calls[1].s);
+    sm_rpc_conn_shutdown(k->c, k->now, SM_NS_PER_S);
+    cr_assert_eq(sm_rpc_conn_room(k->c), 0, "it is ending");
     kit_stop(k);
 }
 

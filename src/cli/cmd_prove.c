@@ -14,6 +14,7 @@
 #include "cli/subject.h"
 #include "post/prove.h"
 #include "util/io.h"
+#include "util/log.h"
 
 struct args {
     const char *dir, *out, *cores, *aes, *state_dir, *device;
@@ -129,6 +130,17 @@ out:
     return err;
 }
 
+/* As `verify --json` names them. */
+static json_t *bad_ranges(const struct sm_prove_result *r)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < r->bad_n; i++)
+        json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "file", sm_cli_json_u64(r->bad[i].file), "offset",
+                                              sm_cli_json_u64(r->bad[i].offset), "labels",
+                                              sm_cli_json_u64(r->bad[i].labels)));
+    return list;
+}
+
 static json_t *document(const struct sm_prove_result *r, const char *text)
 {
     json_t *o = json_loads(text, 0, NULL), *indices = json_array();
@@ -143,6 +155,8 @@ static json_t *document(const struct sm_prove_result *r, const char *text)
                         json_pack("{s:i, s:o, s:o, s:o, s:b}", "passes", (int)r->passes, "bytes_read",
                                   sm_cli_json_u64(r->bytes_read), "k2pow_seconds", sm_cli_json_real(r->k2pow_s),
                                   "scan_seconds", sm_cli_json_real(r->scan_s), "resumed", r->resumed));
+    json_object_set_new(o, "bad_labels", json_integer(r->bad_labels));
+    json_object_set_new(o, "bad", bad_ranges(r));
     return o;
 }
 
@@ -182,6 +196,19 @@ static sm_err write_proof(void *args_of_command, const struct sm_prove_result *r
     return err;
 }
 
+/* With the proof itself on stdout, nothing else goes there. */
+static void advise_repair(struct sm_cli *cli, const struct args *a, const struct sm_prove_result *r)
+{
+    if (a->out)
+        sm_cli_say(cli,
+                   "bad labels %" PRIu32 " on disk, left out of the proof; there may be more: smesher verify --dir %s "
+                   "--all --repair",
+                   r->bad_labels, a->dir);
+    else
+        sm_log(SM_LOG_WARN, "prove", "bad labels on disk; there may be more: repair them with verify --all --repair",
+               "dir=%s bad_labels=%" PRIu32, a->dir, r->bad_labels);
+}
+
 static sm_exit report(struct sm_cli *cli, const struct args *a, const struct sm_prove_result *r)
 {
     struct sm_errinfo ei = {0};
@@ -198,6 +225,7 @@ static sm_exit report(struct sm_cli *cli, const struct args *a, const struct sm_
     } else {
         sm_cli_say(cli, "%s", text);
     }
+    if (r->bad_labels) advise_repair(cli, a, r);
     sm_cli_json(cli, document(r, text));
     free(text);
     return SM_EXIT_DONE;

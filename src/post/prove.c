@@ -138,7 +138,7 @@ static void start_pass(struct sm_prover *p, uint32_t number)
     const uint32_t most = p->cfg->nonces, first = number * most;
     pass->number = number;
     pass->first_nonce = first;
-    pass->has_pow = false;
+    pass->has_pow = p->pow_holds = false;
     pass->next_label = 0;
     pass->lists.nonces = SM_NONCES_MAX - first < most ? SM_NONCES_MAX - first : most;
     pass->lists.longest = 0;
@@ -152,12 +152,14 @@ static sm_err make_k2pow(struct sm_prover *p, struct sm_errinfo *ei)
     if (err == SM_E_MISMATCH && p->pass.has_pow) {
         sm_log(SM_LOG_WARN, "post", "checkpoint ignored", "reason=\"%s\"", ei ? ei->text : "k2pow");
         p->result.resumed = false;
+        p->bad.n = p->progress.bad_labels = 0;
         start_pass(p, 0);
         err = sm_prove_k2pow(p, ei);
     }
     sm_randomx_close(p->randomx); /* the scan takes hours and does not need its memory */
     p->randomx = NULL;
     p->result.k2pow_s += sm_clock_seconds_since(start);
+    p->pow_holds = !err;
     return err;
 }
 
@@ -168,9 +170,12 @@ static sm_err run_pass(struct sm_prover *p, struct sm_errinfo *ei)
     p->progress.nonce_end = p->pass.first_nonce + p->pass.lists.nonces;
     p->progress.bytes_done = SM_LABEL_BYTES * p->pass.next_label;
     p->progress.best_count = p->pass.lists.longest;
-    sm_err err = pass_gate(p, SM_PROVE_K2POW, ei);
-    if (!err) err = make_k2pow(p, ei);
-    if (err) return err;
+    sm_err err = SM_OK;
+    if (!p->pow_holds) { /* it does when the pass goes on behind bad labels */
+        err = pass_gate(p, SM_PROVE_K2POW, ei);
+        if (!err) err = make_k2pow(p, ei);
+        if (err) return err;
+    }
     err = pass_gate(p, SM_PROVE_SCAN, ei);
     if (!err) {
         p->progress.phase = SM_PROVE_SCAN;
@@ -182,19 +187,27 @@ static sm_err run_pass(struct sm_prover *p, struct sm_errinfo *ei)
     return err;
 }
 
+static sm_err all_tried(struct sm_prover *p, struct sm_errinfo *ei)
+{
+    sm_prove_checkpoint_remove(p);
+    if (p->bad.n)
+        return sm_fail(ei, SM_E_NOTFOUND,
+                       "all %u nonces tried, none has %" PRIu32 " good labels without the %" PRIu32
+                       " that are wrong on disk; repair the data: smesher verify --dir %s --all --repair",
+                       SM_NONCES_MAX, p->cfg->params.k2, p->bad.n, p->cfg->dir);
+    return sm_fail(ei, SM_E_NOTFOUND,
+                   "all %u nonces tried, none has %" PRIu32
+                   " good labels; the data is damaged or not what its metadata says: check it with verify",
+                   SM_NONCES_MAX, p->cfg->params.k2);
+}
+
 static sm_err run_passes(struct sm_prover *p, struct sm_errinfo *ei)
 {
     for (;;) {
         sm_err err = p->pass.found ? SM_OK : run_pass(p, ei); /* a checkpoint may hold the finished proof */
         p->result.passes = p->pass.number + 1;
         if (err || p->pass.found) return err;
-        if (p->pass.first_nonce + p->cfg->nonces >= SM_NONCES_MAX) {
-            sm_prove_checkpoint_remove(p);
-            return sm_fail(ei, SM_E_NOTFOUND,
-                           "all %u nonces tried, none has %" PRIu32
-                           " good labels; the data is damaged or not what its metadata says: check it with verify",
-                           SM_NONCES_MAX, p->cfg->params.k2);
-        }
+        if (p->pass.first_nonce + p->cfg->nonces >= SM_NONCES_MAX) return all_tried(p, ei);
         start_pass(p, p->pass.number + 1);
         sm_prove_checkpoint_save(p);
     }
@@ -222,8 +235,9 @@ static void set_result(struct sm_prover *p)
     sm_indices_pack(r->indices, l->k2, sm_index_bits(num_labels), r->proof.indices);
 }
 
-/* Recomputes the chosen labels. */
-static sm_err judge(struct sm_prover *p, struct sm_verdict *out, struct sm_errinfo *ei)
+/* Recomputes the chosen labels. `bad`: as sm_verify_find_bad. */
+static sm_err judge(struct sm_prover *p, struct sm_verdict *out, uint32_t bad[SM_K2_MAX], uint32_t *bad_n,
+                    struct sm_errinfo *ei)
 {
     struct sm_randomx_cfg light = p->cfg->randomx;
     light.mode = SM_RANDOMX_LIGHT;
@@ -231,26 +245,47 @@ static sm_err judge(struct sm_prover *p, struct sm_verdict *out, struct sm_errin
     sm_err err = sm_verifier_new(&p->cfg->params, &light, &v, ei);
     if (err) return err;
     const struct sm_verify_job job = {.proof = &p->result.proof, .meta = &p->result.meta, .mode = SM_VERIFY_STRICT};
-    err = sm_verify_one(v, &job, out, ei);
+    err = sm_verify_find_bad(v, &job, out, bad, bad_n, ei);
     sm_verifier_free(v);
     return err;
 }
 
-/* This is where damaged data or a wrong N shows. */
-static sm_err verify_result(struct sm_prover *p, struct sm_errinfo *ei)
+/* This is where damaged data or a wrong N shows. Labels that are wrong on disk are left out then, and *out_valid is false. */
+static sm_err verify_result(struct sm_prover *p, bool *out_valid, struct sm_errinfo *ei)
 {
     struct sm_verdict verdict = {0};
+    uint32_t bad[SM_K2_MAX], bad_n = 0;
     sm_err err = pass_gate(p, SM_PROVE_VERIFY, ei);
     if (err) return err;
     p->progress.phase = SM_PROVE_VERIFY;
     sm_prove_report(p);
-    err = judge(p, &verdict, ei);
-    if (!err && verdict.code != SM_VERDICT_VALID)
+    err = judge(p, &verdict, bad, &bad_n, ei);
+    if (err) return err;
+    *out_valid = verdict.code == SM_VERDICT_VALID;
+    if (bad_n) err = sm_prove_leave_out(p, bad, bad_n, ei);
+    if (!*out_valid && !bad_n)
         err = sm_fail(ei, SM_E_MISMATCH,
-                      "the proof found does not verify: %s; the labels in %s are damaged or were made with another N: "
-                      "check them with verify --all",
+                      "the proof found does not verify: %s; check the metadata and the labels in %s with verify --all",
                       verdict.text, p->cfg->dir);
+    if (!err && !*out_valid)
+        sm_prove_checkpoint_save(p);
+    else if (err == SM_E_MISMATCH)
+        sm_prove_checkpoint_remove(p); /* worthless, unlike after other failures */
     return err;
+}
+
+/* Each round that does not end leaves labels out, so there are at most SM_PROVE_BAD_MAX. */
+static sm_err find_proof(struct sm_prover *p, struct sm_errinfo *ei)
+{
+    for (;;) {
+        sm_err err = run_passes(p, ei);
+        if (err) return err;
+        set_result(p);
+        if (!p->cfg->verify) return SM_OK;
+        bool valid = false;
+        err = verify_result(p, &valid, ei);
+        if (err || valid) return err;
+    }
 }
 
 /* A crash between delivery and the removal of the checkpoint must not cost a second proof. */
@@ -258,9 +293,10 @@ static sm_err recall(struct sm_prover *p, bool *found, struct sm_errinfo *ei)
 {
     struct sm_prove_result *r = &p->result;
     struct sm_verdict verdict = {0};
+    uint32_t bad[SM_K2_MAX], bad_n = 0;
     sm_err err = p->cfg->recall(p->cfg->deliver_ctx, &r->meta, &r->proof, found, ei);
     if (err || !*found) return err;
-    err = judge(p, &verdict, ei);
+    err = judge(p, &verdict, bad, &bad_n, ei);
     if (!err && verdict.code != SM_VERDICT_VALID)
         err = sm_fail(ei, SM_E_MISMATCH, "the proof for this challenge that is already there does not verify: %s",
                       verdict.text);
@@ -283,11 +319,8 @@ static sm_err prove(struct sm_prover *p, struct sm_errinfo *ei)
         if (failed || found) return failed;
     }
     p->result.resumed = sm_prove_checkpoint_load(p);
-    sm_err err = run_passes(p, ei);
-    if (err) return err;
-    set_result(p);
-    if (p->cfg->verify) err = verify_result(p, ei);
-    if (err == SM_E_MISMATCH) sm_prove_checkpoint_remove(p); /* worthless, unlike after other failures */
+    sm_err err = find_proof(p, ei);
+    if (!err) sm_prove_bad_summary(p);
     if (!err && p->cfg->deliver) err = p->cfg->deliver(p->cfg->deliver_ctx, &p->result, ei);
     if (err) return err;
     sm_prove_checkpoint_remove(p);

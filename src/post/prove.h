@@ -28,6 +28,7 @@ struct sm_prove_progress {
     double expected_hashes;             /* per group */
     uint64_t bytes_done, bytes_total;   /* of this pass, contiguous from the start */
     uint32_t best_count;                /* longest list of good labels so far; k2 is the goal */
+    uint32_t bad_labels;                /* found wrong on disk so far, and left out; each was logged with its place */
 };
 
 /* Somebody else who makes proofs of work: other machines, or one RandomX that several provers share. */
@@ -62,7 +63,7 @@ struct sm_prove_cfg {
     uint64_t checkpoint_bytes;           /* a checkpoint after every so many bytes scanned; 0 = default 4 GiB */
     struct sm_randomx_cfg randomx;       /* mode and so on; key is ignored */
     const struct sm_k2pow_source *k2pow; /* borrowed; asked for what no checkpoint or cache holds. NULL: search here */
-    bool verify;                         /* verify the finished proof strictly before returning it */
+    bool verify; /* verify the finished proof strictly before returning it; labels found wrong on disk are left out */
     /* Looks for a proof about `meta` that an earlier run delivered, so that it is not made again: the run then verifies it
      * strictly and ends. NULL, or *found false: prove. */
     sm_err (*recall)(void *ctx, const struct sm_proof_meta *meta, struct sm_proof *out, bool *found,
@@ -73,12 +74,20 @@ struct sm_prove_cfg {
     void *deliver_ctx; /* of recall too */
     /* Where several proofs share a machine: called before the work of a phase begins, and blocks until it may. K2POW
      * needs the processors and the memory of RandomX, SCAN the disk, VERIFY neither for long; what the phase before
-     * used is free by the time of the call. A failure ends the run like one of the phase itself: SM_E_CANCELLED keeps
+     * used is free by the time of the call. SCAN comes again after VERIFY when bad labels were found. A failure ends the run like one of the phase itself: SM_E_CANCELLED keeps
      * the checkpoint. NULL: no waiting. */
     sm_err (*gate)(void *ctx, sm_prove_phase phase, struct sm_errinfo *ei);
     void *gate_ctx;
     void (*progress)(void *ctx, const struct sm_prove_progress *p);
     void *progress_ctx;
+};
+
+/* Ours: a disk that needs more is to be repaired first, or replaced. */
+#define SM_PROVE_BAD_MAX 1024u
+
+/* Wrong labels side by side: in postdata_<file>.bin from byte `offset`. */
+struct sm_prove_bad_range {
+    uint64_t file, offset, labels;
 };
 
 struct sm_prove_result {
@@ -90,13 +99,19 @@ struct sm_prove_result {
     uint64_t bytes_read; /* in this process */
     double k2pow_s, scan_s;
     bool resumed;
+    uint32_t bad_labels; /* wrong on disk, left out of the proof; there may be more that no nonce had met */
+    uint32_t bad_n;      /* ranges of them, ascending */
+    struct sm_prove_bad_range bad[SM_PROVE_BAD_MAX];
 };
 
 /* Blocks for minutes to hours. Refusals: SM_E_NOTFOUND (a data file is missing: named; no metadata; no VRF nonce),
  * SM_E_FORMAT (a short or odd file: named), SM_E_MISMATCH (unit limits, N; a recalled proof does not verify), SM_E_ARG (nonces, k1, k2), SM_E_BUSY.
  * SM_E_CANCELLED within 100 ms of the request, checkpointed. SM_E_NOTFOUND "all 4096 nonces tried".
- * The checkpoint holds, per pass: k2pow results, position, and the good labels found so far; it is removed on success,
- * or when the proof found does not verify, and ignored (with a log line) when it belongs to another challenge,
+ * With `verify`: labels of the finished proof that turn out wrong on disk are logged with file and offset, left out from
+ * then on, and the search goes on where it was (OUR-11). SM_E_MISMATCH when there are more than SM_PROVE_BAD_MAX, when
+ * nothing on disk looks right, or when the proof does not verify for another reason.
+ * The checkpoint holds, per pass: k2pow results, position, and the good labels found so far; and the bad labels. It is
+ * removed on success, or when the run ends because the proof found does not verify, and ignored (with a log line) when it belongs to another challenge,
  * parameter set or data set. */
 SM_MUST_CHECK sm_err sm_prove_run(const struct sm_prove_cfg *cfg, const struct sm_cancel *cancel,
                                   struct sm_prove_result *out, struct sm_errinfo *ei);

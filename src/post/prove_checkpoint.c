@@ -1,6 +1,7 @@
 /* File format, little endian: MAGIC[8], binding[32], u32 pass, first nonce, nonces, k2, has_pow, found (0, or 1 + the
  * position of the winning nonce in the pass); u64 next label;
- * u64 pow per group; per nonce u32 count and count u64 labels; BLAKE3 of all that. */
+ * u64 pow per group; per nonce u32 count and count u64 labels; u32 count and u64 each of the bad labels; BLAKE3 of all
+ * that. */
 #include "post/prove_impl.h"
 
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 #include "util/io.h"
 #include "util/log.h"
 
-#define MAGIC       "SMPROVE1"
+#define MAGIC       "SMPROVE2"
 #define HEAD_BYTES  (8u + 32u + 6u * 4u + 8u)
 #define CHECK_BYTES 32u
 
@@ -21,9 +22,9 @@ static size_t groups_of(const struct sm_prove_pass *pass)
     return pass->lists.nonces / SM_NONCES_PER_GROUP;
 }
 
-static size_t encoded_bytes(const struct sm_prove_pass *pass)
+static size_t encoded_bytes(const struct sm_prove_pass *pass, const struct sm_prove_bad *bad)
 {
-    size_t n = HEAD_BYTES + 8 * groups_of(pass) + CHECK_BYTES;
+    size_t n = HEAD_BYTES + 8 * groups_of(pass) + 4 + 8 * (size_t)bad->n + CHECK_BYTES;
     for (uint32_t i = 0; i < pass->lists.nonces; i++) n += 4 + 8 * (size_t)pass->lists.counts[i];
     return n;
 }
@@ -41,7 +42,8 @@ static uint8_t *put_u64(uint8_t *at, uint64_t v)
 }
 
 /* `out` has encoded_bytes(). */
-static void encode(const struct sm_prove_pass *pass, const uint8_t binding[32], uint8_t *out)
+static void encode(const struct sm_prove_pass *pass, const struct sm_prove_bad *bad, const uint8_t binding[32],
+                   uint8_t *out)
 {
     const struct sm_prove_lists *l = &pass->lists;
     uint8_t *at = out;
@@ -59,6 +61,8 @@ static void encode(const struct sm_prove_pass *pass, const uint8_t binding[32], 
         at = put_u32(at, l->counts[i]);
         for (uint32_t k = 0; k < l->counts[i]; k++) at = put_u64(at, l->labels[(size_t)i * l->k2 + k]);
     }
+    at = put_u32(at, bad->n);
+    for (uint32_t i = 0; i < bad->n; i++) at = put_u64(at, bad->labels[i]);
     sm_blake3_hash(out, (size_t)(at - out), at);
 }
 
@@ -66,11 +70,11 @@ void sm_prove_checkpoint_save(struct sm_prover *p)
 {
     if (!p->checkpoint_path[0]) return;
     struct sm_errinfo ei = {0};
-    const size_t n = encoded_bytes(&p->pass);
+    const size_t n = encoded_bytes(&p->pass, &p->bad);
     uint8_t *bytes = malloc(n);
     sm_err err = bytes ? SM_OK : sm_fail(&ei, SM_E_NOMEM, "out of memory");
     if (!err) {
-        encode(&p->pass, p->binding, bytes);
+        encode(&p->pass, &p->bad, p->binding, bytes);
         err = sm_io_write_atomic(p->checkpoint_path, bytes, n, 0600, &ei);
     }
     free(bytes);
@@ -131,8 +135,27 @@ static bool decode_list(struct reader *r, const struct sm_prove_pass *pass, uint
     return true;
 }
 
+/* Ascending, and in no list. */
+static bool decode_bad(struct reader *r, const struct sm_prove_pass *pass, uint64_t end, struct sm_prove_bad *bad)
+{
+    const struct sm_prove_lists *l = &pass->lists;
+    const uint32_t n = get_u32(r);
+    uint64_t least = 0;
+    if (!r->ok || n > SM_PROVE_BAD_MAX) return false;
+    for (; bad->n < n; bad->n++) {
+        const uint64_t label = get_u64(r);
+        if (!r->ok || label < least || label >= end) return false;
+        bad->labels[bad->n] = label;
+        least = label + 1;
+    }
+    for (uint32_t i = 0; i < l->nonces; i++)
+        for (uint32_t k = 0; k < l->counts[i]; k++)
+            if (sm_prove_is_bad(bad, l->labels[(size_t)i * l->k2 + k])) return false;
+    return true;
+}
+
 /* Into `pass`, whose lists have the room of a full pass. False: some value is impossible. */
-static bool decode(const struct sm_prover *p, struct reader *r, struct sm_prove_pass *pass)
+static bool decode(const struct sm_prover *p, struct reader *r, struct sm_prove_pass *pass, struct sm_prove_bad *bad)
 {
     const uint32_t most = pass->lists.nonces, k2 = pass->lists.k2;
     pass->number = get_u32(r);
@@ -155,6 +178,7 @@ static bool decode(const struct sm_prover *p, struct reader *r, struct sm_prove_
         if (!decode_list(r, pass, i, pass->found ? p->data.layout.num_labels : pass->next_label)) return false;
         if (pass->lists.counts[i] > pass->lists.longest) pass->lists.longest = pass->lists.counts[i];
     }
+    if (!decode_bad(r, pass, p->data.layout.num_labels, bad)) return false;
     return r->ok && r->at == r->end && (pass->has_pow || pass->next_label == 0);
 }
 
@@ -168,14 +192,17 @@ static const char *restore(struct sm_prover *p, const uint8_t *bytes, size_t n)
     if (memcmp(bytes + 8, p->binding, 32) != 0) return "made for another challenge, parameter set or data set";
 
     struct sm_prove_pass pass = {0};
+    struct sm_prove_bad bad = {0};
     if (sm_prove_lists_init(&pass.lists, p->pass.lists.nonces, p->pass.lists.k2, NULL)) return "out of memory";
     struct reader r = {.at = bytes + 40, .end = bytes + n - CHECK_BYTES, .ok = true};
-    if (!decode(p, &r, &pass)) {
+    if (!decode(p, &r, &pass, &bad)) {
         sm_prove_lists_fini(&pass.lists);
         return "its values contradict each other";
     }
     sm_prove_lists_fini(&p->pass.lists);
     p->pass = pass;
+    p->bad = bad;
+    p->progress.bad_labels = bad.n;
     return NULL;
 }
 
@@ -185,7 +212,7 @@ bool sm_prove_checkpoint_load(struct sm_prover *p)
     struct sm_errinfo ei = {0};
     char *bytes = NULL;
     size_t n = 0;
-    const size_t most = HEAD_BYTES + CHECK_BYTES + 8 * groups_of(&p->pass) +
+    const size_t most = HEAD_BYTES + CHECK_BYTES + 4 + 8 * SM_PROVE_BAD_MAX + 8 * groups_of(&p->pass) +
                         (size_t)p->pass.lists.nonces * (4 + 8 * (size_t)p->pass.lists.k2);
     const sm_err err = sm_io_read_file(p->checkpoint_path, most, &bytes, &n, &ei);
     if (err == SM_E_NOTFOUND) return false;

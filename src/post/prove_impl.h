@@ -5,6 +5,7 @@
  *   prove_k2pow.c       proofs of work of a pass, and the ciphers they give
  *   prove_scan.c        one pass over the labels: scan threads and the merge
  *   prove_reader.c      reader threads, read-ahead
+ *   prove_bad.c         labels that verification found wrong on disk
  *   prove_checkpoint.c  what survives a restart
  *
  * Readers fill the slots of a ring with consecutive batches of labels, scanners turn a batch into a list of hits, and
@@ -61,7 +62,14 @@ struct sm_prove_pass {
     uint32_t winner; /* index into the lists */
 };
 
-/* A running proof: constant but for `pass`, `progress` and `result`, which belong to the calling thread. */
+/* Labels that are wrong on disk, ascending: no scan takes them. */
+struct sm_prove_bad {
+    uint32_t n;
+    uint64_t labels[SM_PROVE_BAD_MAX];
+};
+bool sm_prove_is_bad(const struct sm_prove_bad *b, uint64_t label);
+
+/* A running proof: constant but for what stands from `bad` on, which belongs to the calling thread. */
 struct sm_prover {
     const struct sm_prove_cfg *cfg;
     const struct sm_cancel *cancel;
@@ -77,6 +85,8 @@ struct sm_prover {
     bool checkpoint_warned;
     struct sm_randomx *randomx; /* only while proofs of work are made */
     struct sm_randomx_cfg randomx_cfg;
+    struct sm_prove_bad bad; /* constant during a scan */
+    bool pow_holds;          /* of this pass: made, or checked after a restart */
     struct sm_prove_pass pass;
     struct sm_prove_progress progress;
     struct sm_prove_result result;
@@ -93,6 +103,13 @@ void sm_prove_ciphers(const struct sm_prover *p, struct sm_scan_group *out);
 /* Scans from pass.next_label until a list is full (pass.found) or the labels end. On failure pass.next_label and the
  * lists hold what was finished. */
 SM_MUST_CHECK sm_err sm_prove_scan(struct sm_prover *p, struct sm_errinfo *ei);
+
+/* Positions bad[0 … n) of the result's indices, ascending, are wrong on disk: logs where, leaves them out, and puts the
+ * pass back to where the scan goes on; the indices of the result are garbage then. SM_E_MISMATCH: too many, or all of the
+ * data seems wrong. SM_E_IO, SM_E_CANCELLED. */
+SM_MUST_CHECK sm_err sm_prove_leave_out(struct sm_prover *p, const uint32_t *bad, uint32_t n, struct sm_errinfo *ei);
+/* Fills the result's bad labels. */
+void sm_prove_bad_summary(struct sm_prover *p);
 
 /* All may be called with an empty checkpoint_path and then do nothing. A checkpoint that cannot be written is worth a
  * warning, not the proof. */

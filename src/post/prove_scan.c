@@ -97,7 +97,9 @@ static bool on_hits(void *ctx, const struct sm_scan_hit *hits, size_t n)
         return false;
     }
     const struct sm_prove_pass *pass = &s->ring->p->pass;
+    const struct sm_prove_bad *bad = &s->ring->p->bad;
     for (size_t i = 0; i < n; i++) {
+        if (sm_prove_is_bad(bad, slot->first_label + s->done + hits[i].label)) continue;
         slot->hits[slot->hits_n++] =
             (struct sm_scan_hit){.label = (uint32_t)s->done + hits[i].label, .nonce = hits[i].nonce};
         if (++s->counts[hits[i].nonce - pass->first_nonce] == pass->lists.k2) {

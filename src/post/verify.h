@@ -58,6 +58,10 @@ void sm_verifier_free(struct sm_verifier *v);
 /* SM_OK whatever the verdict. */
 SM_MUST_CHECK sm_err sm_verify_one(struct sm_verifier *v, const struct sm_verify_job *job, struct sm_verdict *out,
                                    struct sm_errinfo *ei);
+/* As sm_verify_one of an ALL or STRICT job, and when the verdict is MSB or LSB every position whose label is no good, not
+ * only the first: out_bad has room for k2, ascending; *out_bad_n is 0 for every other verdict. */
+SM_MUST_CHECK sm_err sm_verify_find_bad(struct sm_verifier *v, const struct sm_verify_job *job, struct sm_verdict *out,
+                                        uint32_t *out_bad, uint32_t *out_bad_n, struct sm_errinfo *ei);
 /* Many at once on `threads` threads (0 = all): RandomX spread over threads, labels of different proofs side by side in
  * the SIMD lanes. */
 SM_MUST_CHECK sm_err sm_verify_many(struct sm_verifier *v, const struct sm_verify_job *jobs, size_t n, unsigned threads,

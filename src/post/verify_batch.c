@@ -171,29 +171,50 @@ static unsigned at_most(unsigned threads, size_t items)
     return items < threads ? (unsigned)items : threads;
 }
 
+/* End with batch_fini, also after a failure. */
+static sm_err batch_run(struct batch *b, const struct sm_verify_job *jobs, size_t n, unsigned threads,
+                        struct sm_verdict *out, struct sm_errinfo *ei)
+{
+    sm_err err = batch_init(b, jobs, n, ei);
+    if (err) return err;
+    sm_threads_run(at_most(threads ? threads : sm_cpu_count(), items_of(b)), batch_main, b);
+    err = (sm_err)atomic_load(&b->err);
+    if (err && ei) *ei = b->ei;
+    for (size_t i = 0; !err && i < n; i++)
+        out[i] = sm_verify_conclude(&b->v->params, &b->proofs[i], b->checks + b->proofs[i].checks_first);
+    return err;
+}
+
 sm_err sm_verify_many(struct sm_verifier *v, const struct sm_verify_job *jobs, size_t n, unsigned threads,
                       const struct sm_cancel *cancel, struct sm_verdict *out, struct sm_errinfo *ei)
 {
     struct batch b = {.v = v, .cancel = cancel};
-    sm_err err = batch_init(&b, jobs, n, ei);
-    if (err) goto out;
-    sm_threads_run(at_most(threads ? threads : sm_cpu_count(), items_of(&b)), batch_main, &b);
-    err = (sm_err)atomic_load(&b.err);
-    if (err) {
-        if (ei) *ei = b.ei;
-        goto out;
-    }
-    for (size_t i = 0; i < n; i++)
-        out[i] = sm_verify_conclude(&v->params, &b.proofs[i], b.checks + b.proofs[i].checks_first);
-out:
+    const sm_err err = batch_run(&b, jobs, n, threads, out, ei);
     batch_fini(&b);
     return err;
+}
+
+/* The labels of one proof are computed while another thread hashes, where that is worth a thread. */
+static unsigned threads_of(const struct sm_verifier *v, const struct sm_verify_job *job)
+{
+    return sm_verify_count(&v->params, job) * v->params.scrypt_n >= TWO_THREADS ? 2 : 1;
 }
 
 sm_err sm_verify_one(struct sm_verifier *v, const struct sm_verify_job *job, struct sm_verdict *out,
                      struct sm_errinfo *ei)
 {
-    /* The labels are computed while the other thread hashes. */
-    const bool worth = sm_verify_count(&v->params, job) * v->params.scrypt_n >= TWO_THREADS;
-    return sm_verify_many(v, job, 1, worth ? 2 : 1, NULL, out, ei);
+    return sm_verify_many(v, job, 1, threads_of(v, job), NULL, out, ei);
+}
+
+sm_err sm_verify_find_bad(struct sm_verifier *v, const struct sm_verify_job *job, struct sm_verdict *out,
+                          uint32_t *out_bad, uint32_t *out_bad_n, struct sm_errinfo *ei)
+{
+    struct batch b = {.v = v};
+    const sm_err err = batch_run(&b, job, 1, threads_of(v, job), out, ei);
+    *out_bad_n = 0;
+    const bool labels = !err && (out->code == SM_VERDICT_MSB || out->code == SM_VERDICT_LSB);
+    for (size_t i = 0; labels && i < b.checks_n; i++)
+        if (b.checks[i].code != SM_VERDICT_VALID) out_bad[(*out_bad_n)++] = b.checks[i].position;
+    batch_fini(&b);
+    return err;
 }

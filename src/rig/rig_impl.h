@@ -42,6 +42,7 @@ struct sm_rig_identity {
     bool keeper_has_it; /* the keeper works on it without the lock */
     struct sm_post_link_state link;
     uint64_t disk_errors;
+    uint32_t bad_labels; /* of the last proof, or the one in work */
 
     /* the run */
     struct sm_cancel cancel;

@@ -70,6 +70,9 @@ static void log_phase(struct run *run, sm_prove_phase phase)
     if (p->phase == SM_PROVE_SCAN && phase == SM_PROVE_VERIFY)
         sm_log(SM_LOG_INFO, "rig", "finished reading POST data", "identity=%s pass=%" PRIu32 " seconds=%.1f", run->name,
                p->pass, s);
+    if (p->phase == SM_PROVE_VERIFY && phase == SM_PROVE_SCAN)
+        sm_log(SM_LOG_WARN, "rig", "the proof rested on bad labels, the search goes on without them",
+               "identity=%s bad_labels=%" PRIu32, run->name, p->bad_labels);
     if (p->phase == SM_PROVE_SCAN && phase == SM_PROVE_K2POW)
         sm_log(SM_LOG_INFO, "rig", "no proof in this pass, the next one begins",
                "identity=%s pass=%" PRIu32 " best=%" PRIu32 " seconds=%.1f", run->name, p->pass, p->best_count, s);
@@ -101,13 +104,28 @@ static sm_err at_gate(void *ctx, sm_prove_phase phase, struct sm_errinfo *ei)
     return SM_OK;
 }
 
+/* The prover has logged where they are. Under mu. */
+static void note_bad_labels(struct run *run, uint32_t bad_labels)
+{
+    char text[SM_STATUS_TEXT_ROOM];
+    (void)snprintf(text, sizeof text,
+                   "%" PRIu32
+                   " labels on disk are wrong and left out of the proof, there may be more; the log has their "
+                   "places; when the proof is made, repair them: smesher verify --all --repair",
+                   bad_labels);
+    run->id->bad_labels = bad_labels;
+    sm_status_error_put(run->rig->errors, &run->rig->errors_n, sm_clock_wall_s(), run->id->set.name, text);
+}
+
 static void on_progress(void *ctx, const struct sm_prove_progress *p)
 {
     struct run *run = ctx;
+    const bool more_bad = p->bad_labels > run->progress.bad_labels;
     run->progress = *p;
     if (p->phase == SM_PROVE_K2POW && (p->hashes || p->groups_done)) hold_randomx(run);
     (void)pthread_mutex_lock(&run->rig->mu);
     sm_sched_progress(run->id->sched, p, sm_clock_ns());
+    if (more_bad) note_bad_labels(run, p->bad_labels);
     (void)pthread_mutex_unlock(&run->rig->mu);
 }
 
@@ -158,6 +176,13 @@ static void keep_info(struct run *run)
     (void)pthread_mutex_unlock(&run->rig->mu);
 }
 
+static void keep_bad_labels(struct run *run, uint32_t bad_labels)
+{
+    (void)pthread_mutex_lock(&run->rig->mu);
+    run->id->bad_labels = bad_labels;
+    (void)pthread_mutex_unlock(&run->rig->mu);
+}
+
 static sm_randomx_mode mode_of(const struct rig_setup *s)
 {
     if (!s->cfg.prove.randomx) return s->params.randomx_fast ? SM_RANDOMX_FAST : SM_RANDOMX_LIGHT;
@@ -198,9 +223,11 @@ static sm_err prove(struct run *run, struct sm_errinfo *ei)
     sm_err err = run->rig->hooks.prove(&cfg, &run->id->cancel, result, ei);
     if (!err)
         sm_log(SM_LOG_INFO, "rig", "proof is valid and stored",
-               "identity=%s challenge=%s nonce=%" PRIu32 " passes=%" PRIu32 " resumed=%s k2pow_s=%.1f scan_s=%.1f",
+               "identity=%s challenge=%s nonce=%" PRIu32 " passes=%" PRIu32
+               " resumed=%s k2pow_s=%.1f scan_s=%.1f bad_labels=%" PRIu32,
                run->name, run->challenge10, result->proof.nonce, result->passes, result->resumed ? "yes" : "no",
-               result->k2pow_s, result->scan_s);
+               result->k2pow_s, result->scan_s, result->bad_labels);
+    if (!err) keep_bad_labels(run, result->bad_labels);
     free(result);
     return err;
 }

@@ -148,6 +148,7 @@ static bool put_identity(struct sm_status_snapshot *s, const struct sm_rig_ident
     out->num_units = id->info.num_units;
     out->labels_per_unit = id->info.labels_per_unit;
     out->disk_errors = id->disk_errors;
+    out->bad_labels = id->bad_labels;
     put_work(out, &v, (uint32_t)id->set.nonces, now);
     put_link(out, &id->link, cfg, now);
     return put_disks(s, out, id, v.waits_for_disk);

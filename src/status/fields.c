@@ -65,6 +65,7 @@ const struct sm_field sm_fields_identity[] = {
     ID("last_proof", "unix_s", TIME, last_proof_unix_s),
     ID("last_proof", "fetched", BOOL, last_fetched),
     ID(NULL, "disk_errors", U64, disk_errors),
+    ID(NULL, "bad_labels", U32, bad_labels),
     END,
 };
 

@@ -148,6 +148,10 @@ static double v_disk_errors(const struct sm_status_identity *id)
 {
     return (double)id->disk_errors;
 }
+static double v_bad_labels(const struct sm_status_identity *id)
+{
+    return id->bad_labels;
+}
 
 static const struct identity_metric identity_metrics[] = {
     {"smesher_identity_registered", "gauge", "1 while a node has this identity's registration.", v_registered},
@@ -170,6 +174,8 @@ static const struct identity_metric identity_metrics[] = {
     {"smesher_identity_failed_tries", "gauge", "Failed tries for the challenge in work.", v_tries},
     {"smesher_identity_disk_errors_total", "counter", "Tries that ended because a disk did not read or write.",
      v_disk_errors},
+    {"smesher_identity_bad_labels", "gauge", "Labels that proofs found wrong on disk and left out; repair the data.",
+     v_bad_labels},
 };
 
 /* The labels of every series of an identity, without the closing brace. */

@@ -82,6 +82,7 @@ struct sm_status_identity {
     int64_t last_proof_unix_s;
     bool last_fetched;    /* that proof was taken by the node */
     uint64_t disk_errors; /* counter: runs that ended because a disk did not read or write */
+    uint32_t bad_labels;  /* wrong on disk, met by the last proof or the one in work; 0: none, as far as is known */
 };
 
 struct sm_status_device {

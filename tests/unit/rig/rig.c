@@ -26,9 +26,10 @@ static struct world {
     unsigned reading, k2pow; /* now */
     unsigned reading_most, overlaps;
     unsigned scans_done;
-    bool hold_scan; /* a pass does not end before this is false */
-    bool deaf;      /* nor when it is told to stop */
-    sm_err fail;    /* every run ends so */
+    bool hold_scan;      /* a pass does not end before this is false */
+    bool deaf;           /* nor when it is told to stop */
+    sm_err fail;         /* every run ends so */
+    uint32_t bad_labels; /* what verification finds */
     unsigned wakes;
 } w = {.mu = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -83,6 +84,16 @@ static void fake_k2pow(const struct sm_prove_cfg *cfg)
     (void)pthread_mutex_unlock(&w.mu);
 }
 
+/* The proof rests on bad labels: more of the scan, and another one. */
+static sm_err fake_bad_labels(const struct sm_prove_cfg *cfg, const struct sm_cancel *cancel, struct sm_errinfo *ei)
+{
+    const struct sm_prove_progress p = {.phase = SM_PROVE_VERIFY, .bad_labels = w.bad_labels};
+    cfg->progress(cfg->progress_ctx, &p);
+    sm_err err = cfg->gate(cfg->gate_ctx, SM_PROVE_SCAN, ei);
+    if (!err) err = fake_scan(cancel, ei);
+    return err ? err : cfg->gate(cfg->gate_ctx, SM_PROVE_VERIFY, ei);
+}
+
 static sm_err fake_prove(const struct sm_prove_cfg *cfg, const struct sm_cancel *cancel, struct sm_prove_result *out,
                          struct sm_errinfo *ei)
 {
@@ -98,7 +109,9 @@ static sm_err fake_prove(const struct sm_prove_cfg *cfg, const struct sm_cancel 
     err = cfg->gate(cfg->gate_ctx, SM_PROVE_SCAN, ei);
     if (!err) err = fake_scan(cancel, ei);
     if (!err) err = cfg->gate(cfg->gate_ctx, SM_PROVE_VERIFY, ei);
+    if (!err && w.bad_labels) err = fake_bad_labels(cfg, cancel, ei);
     if (err) return err;
+    out->bad_labels = w.bad_labels;
     struct sm_metadata m = {0};
     bool backup;
     cr_assert_eq(sm_metadata_load(cfg->dir, &m, &backup, ei), SM_OK);
@@ -327,6 +340,32 @@ Test(rig, failures_are_told_once)
     cr_assert_eq(ask_until_answered(&s, 0, 1, NULL), SM_POST_FAILED);
     w.fail = SM_OK;
     cr_assert_eq(ask_until_answered(&s, 0, 1, NULL), SM_POST_DONE);
+    stop_rig(&s);
+    tmpdir_remove(s.dir);
+}
+
+Test(rig, bad_labels_are_told_until_a_proof_meets_none)
+{
+    struct setup s;
+    struct sm_errinfo ei = {0};
+    struct sm_status_snapshot snap = {0};
+    setup_make(&s);
+    w.bad_labels = 3;
+    cr_assert_eq(ask_until_answered(&s, 0, 1, NULL), SM_POST_DONE);
+    cr_assert_eq(w.scans_done, 2);
+    cr_assert_eq(sm_rig_snapshot(s.rig, &snap, &ei), SM_OK, "%s", ei.text);
+    uint32_t bad = 0;
+    for (size_t i = 0; i < snap.identities_n; i++) bad += snap.identities[i].bad_labels;
+    cr_assert_eq(bad, 3);
+    cr_assert_eq(snap.errors_n, 1);
+    cr_assert(strstr(snap.errors[0].text, "3 labels on disk are wrong"), "%s", snap.errors[0].text);
+    cr_assert(strstr(snap.errors[0].text, "--repair"), "%s", snap.errors[0].text);
+    sm_status_snapshot_fini(&snap);
+    w.bad_labels = 0;
+    cr_assert_eq(ask_until_answered(&s, 0, 2, NULL), SM_POST_DONE);
+    cr_assert_eq(sm_rig_snapshot(s.rig, &snap, &ei), SM_OK, "%s", ei.text);
+    for (size_t i = 0; i < snap.identities_n; i++) cr_assert_eq(snap.identities[i].bad_labels, 0);
+    sm_status_snapshot_fini(&snap);
     stop_rig(&s);
     tmpdir_remove(s.dir);
 }

@@ -92,6 +92,7 @@ static inline void kit_identity(struct sm_status_snapshot *s, uint64_t *r)
     id->last_proof_unix_s = kit_time(r);
     id->last_fetched = kit_random(r) & 1;
     id->disk_errors = kit_random(r) >> 1;
+    id->bad_labels = (uint32_t)kit_random(r) % 1025;
 }
 
 static inline void kit_random_snapshot(struct sm_status_snapshot *s, uint64_t *r)

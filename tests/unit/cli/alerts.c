@@ -62,9 +62,9 @@ static void check_rule(yaml_document_t *d, const yaml_node_t *rule)
 
 Test(alerts, rules_are_whole)
 {
-    static const char *const wanted[] = {"SmesherRigDown",           "SmesherProofDeadlineAtRisk",
-                                         "SmesherProofFailed",       "SmesherIdentityNotRegistered",
-                                         "SmesherDeviceQuarantined", "SmesherDiskErrors"};
+    static const char *const wanted[] = {
+        "SmesherRigDown",           "SmesherProofDeadlineAtRisk", "SmesherProofFailed", "SmesherIdentityNotRegistered",
+        "SmesherDeviceQuarantined", "SmesherDiskErrors",          "SmesherBadLabels"};
     const size_t wanted_n = sizeof wanted / sizeof wanted[0];
     size_t found = 0;
     yaml_parser_t parser;

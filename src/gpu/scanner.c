@@ -23,8 +23,10 @@ struct lane {
     cl_kernel kernel;
     cl_mem job, labels, found_n, found;
     struct sm_gpu_scan_hits hits; /* of a launch, as the device gave them, then sorted */
-    uint32_t range;               /* labels to try next: shrinks while hits overflow */
-    uint64_t dice;                /* where the next witnesses are */
+    struct sm_scan_launch launch; /* here, not on a stack: commands in flight read and write them until abandoned */
+    cl_uint zero, counted;
+    uint32_t range; /* labels to try next: shrinks while hits overflow */
+    uint64_t dice;  /* where the next witnesses are */
 };
 
 struct sm_gpu_scanner {
@@ -230,11 +232,11 @@ static void place_witnesses(struct lane *l, struct sm_scan_launch *launch, const
 }
 
 /* One launch over [first, first + n) of the labels on the device. *fits false: too many hits, nothing is known. */
-static sm_err scan_range(struct sm_gpu_scanner *g, struct lane *l, uint32_t first, uint32_t n,
-                         struct sm_scan_launch *launch, bool *fits, struct sm_errinfo *ei)
+static sm_err scan_range(struct sm_gpu_scanner *g, struct lane *l, uint32_t first, uint32_t n, bool *fits,
+                         struct sm_errinfo *ei)
 {
-    const cl_uint zero = 0;
-    cl_uint found_n = 0;
+    struct sm_scan_launch *launch = &l->launch;
+    l->counted = 0;
     *launch = (struct sm_scan_launch){.lsb = g->job->difficulty_lsb,
                                       .first = first,
                                       .count = n,
@@ -243,15 +245,15 @@ static sm_err scan_range(struct sm_gpu_scanner *g, struct lane *l, uint32_t firs
                                       .hits_max = HITS_MAX};
     place_witnesses(l, launch, g->job);
     sm_err err = put(g, l, l->job, launch, sizeof *launch, ei);
-    if (!err) err = put(g, l, l->found_n, &zero, sizeof zero, ei);
+    if (!err) err = put(g, l, l->found_n, &l->zero, sizeof l->zero, ei);
     if (err) return err;
     const size_t local = g->wg_items, global = (n + local - 1) / local * local;
     cl_event ev = NULL;
     const cl_int rc = g->cl->EnqueueNDRangeKernel(l->queue.q, l->kernel, 1, NULL, &global, &local, 0, NULL, &ev);
     err = sm_gpu_queue_push(&l->queue, rc, ev, NULL, 0, "scan_labels", ei);
-    if (!err) err = get(g, l, l->found_n, &found_n, sizeof found_n, ei);
-    *fits = found_n <= HITS_MAX;
-    l->hits.n = *fits ? found_n : 0;
+    if (!err) err = get(g, l, l->found_n, &l->counted, sizeof l->counted, ei);
+    *fits = l->counted <= HITS_MAX;
+    l->hits.n = *fits ? l->counted : 0;
     if (!err && l->hits.n) err = get(g, l, l->found, l->hits.found, l->hits.n * sizeof *l->hits.found, ei);
     return err;
 }
@@ -267,19 +269,18 @@ static sm_err scan_all(struct sm_gpu_scanner *g, struct lane *l, const uint8_t *
     sm_err err = put(g, l, l->labels, labels, (size_t)16 * labels_n, ei);
     uint32_t first = 0;
     while (!err && first < labels_n) {
-        struct sm_scan_launch launch;
         bool fits = false;
         const uint32_t left = labels_n - first, n = left < l->range ? left : l->range;
-        err = scan_range(g, l, first, n, &launch, &fits, ei);
+        err = scan_range(g, l, first, n, &fits, ei);
         if (!err && !fits && n <= 8)
             err = sm_fail(ei, SM_E_DEVICE, "%s reports more hits than there are", g->dev.info.id);
         if (!err && !fits) {
             l->range = smaller_range(n);
             continue;
         }
-        if (!err) err = sm_gpu_scan_confirm(g->job, labels, &launch, &l->hits, g->dev.info.id, ei);
+        if (!err) err = sm_gpu_scan_confirm(g->job, labels, &l->launch, &l->hits, g->dev.info.id, ei);
         if (err) break;
-        if (!sm_gpu_scan_emit(g->job, labels, &launch, &l->hits, emit, ctx)) break;
+        if (!sm_gpu_scan_emit(g->job, labels, &l->launch, &l->hits, emit, ctx)) break;
         if (l->hits.n < HITS_MAX / 4 && l->range < g->labels_max) l->range *= 2;
         first += n;
     }

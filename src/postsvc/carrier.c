@@ -57,7 +57,7 @@ static void on_down(void *ctx, sm_err why, const char *text);
 /* ---- lanes ---- */
 
 /* A node that finds PINGs too frequent on one connection would on the next one, too. */
-static uint64_t ping_interval(const struct sm_post_carrier *c)
+uint64_t sm_post_carrier_ping_interval(const struct sm_post_carrier *c)
 {
     uint64_t ns = c->cfg.ping_interval_ns;
     for (const struct lane *l = c->lanes; l; l = l->next)
@@ -73,7 +73,7 @@ static sm_err add_lane(struct sm_post_carrier *c, struct lane **out, struct sm_e
         .tls = c->cfg.tls,
         .server_name = c->cfg.tls_name,
         .limits = {.message_max = SM_POST_MESSAGE_MAX},
-        .ping_interval_ns = ping_interval(c),
+        .ping_interval_ns = sm_post_carrier_ping_interval(c),
         .ping_timeout_ns = c->cfg.ping_timeout_ns,
     };
     struct lane *l = calloc(1, sizeof *l);
@@ -334,7 +334,8 @@ sm_err sm_post_carrier_board(struct sm_post_carrier *c, const struct sm_post_rid
 {
     struct lane *l = NULL;
     struct sm_post_ride *r = calloc(1, sizeof *r);
-    const sm_err err = r ? find_lane(c, &l, ei) : sm_fail(ei, SM_E_NOMEM, "out of memory for a registration");
+    if (!r) return sm_fail(ei, SM_E_NOMEM, "out of memory for a registration");
+    const sm_err err = find_lane(c, &l, ei);
     if (err) {
         free(r);
         return err;
@@ -395,8 +396,10 @@ sm_err sm_post_carrier_get(struct sm_post_carriers *pool, const struct sm_post_c
 {
     struct sm_post_carrier *c = pool ? pool->first : NULL;
     while (c && !is_for(c, cfg)) c = c->next;
-    const sm_err err = c ? SM_OK : carrier_new(cfg, &c, ei);
-    if (err) return err;
+    if (!c) {
+        const sm_err err = carrier_new(cfg, &c, ei);
+        if (err) return err;
+    }
     if (pool && c->refs == 0) {
         c->pool = pool;
         c->next = pool->first;

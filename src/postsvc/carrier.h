@@ -48,6 +48,8 @@ SM_MUST_CHECK sm_err sm_post_carrier_get(struct sm_post_carriers *pool, const st
 void sm_post_carrier_put(struct sm_post_carrier *c);
 /* Connections that are up or being made. */
 size_t sm_post_carrier_connections(const struct sm_post_carrier *c);
+/* What a new connection would use: doubled when the node has said too_many_pings on one of them. */
+uint64_t sm_post_carrier_ping_interval(const struct sm_post_carrier *c);
 
 /* Never called from inside functions of this header. Each may leave. */
 struct sm_post_ride_events {

@@ -242,7 +242,9 @@ sm_err sm_rpc_conn_feed(struct sm_rpc_conn *c, const uint8_t *p, size_t n, uint6
         const char *flood = sm_rpc_guard_scan(&c->guard, p, n, c->now_ns, &good);
         if (good) feed_h2(c, p, good);
         sm_rpc_h2_pump(c); /* a GOAWAY of the library's own shows here */
-        if (flood)
+        if (flood && c->guard.out_of_order)
+            sm_rpc_conn_die(c, SM_E_FORMAT, NGHTTP2_PROTOCOL_ERROR, flood, "the client opened its calls out of order");
+        else if (flood)
             sm_rpc_conn_die(c, SM_E_REFUSED, NGHTTP2_ENHANCE_YOUR_CALM, flood, "the peer floods the connection: %s",
                             flood);
     }

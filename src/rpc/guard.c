@@ -4,6 +4,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "util/bytes.h"
 #include "util/clock.h"
 
 #define FRAME_MAX        16384u /* bytes of payload; we announce nothing else */
@@ -27,7 +28,8 @@ static const struct {
 
 void sm_rpc_guard_init(struct sm_rpc_guard *g, bool server, uint32_t header_block_max, uint64_t now_ns)
 {
-    *g = (struct sm_rpc_guard){.header_block_max = header_block_max,
+    *g = (struct sm_rpc_guard){.server = server,
+                               .header_block_max = header_block_max,
                                .preface_left = server ? (unsigned)NGHTTP2_CLIENT_MAGIC_LEN : 0};
     for (size_t i = 0; i < SM_RPC_FLOODS; i++) {
         g->buckets[i].level = floods[i].burst * 1000;
@@ -78,6 +80,33 @@ static const char *see_block(struct sm_rpc_guard *g, uint32_t n, bool first, uin
     return NULL;
 }
 
+/* False for HEADERS on a client's stream that was skipped before: the next one closed it for good. Ids too far behind to
+ * be remembered pass; the library skips their frames. */
+static bool opens_in_order(struct sm_rpc_guard *g, uint32_t stream)
+{
+    const uint32_t place = stream / 2; /* ids are 2 * place + 1 */
+    uint64_t *word = &g->opened[place / 64 % (SM_RPC_GUARD_STREAMS / 64)];
+    const uint64_t bit = UINT64_C(1) << place % 64;
+    if (place < g->calls) return g->calls - place > SM_RPC_GUARD_STREAMS || (*word & bit);
+    if (place - g->calls >= SM_RPC_GUARD_STREAMS) {
+        memset(g->opened, 0, sizeof g->opened);
+    } else {
+        for (uint32_t skipped = g->calls; skipped < place; skipped++)
+            g->opened[skipped / 64 % (SM_RPC_GUARD_STREAMS / 64)] &= ~(UINT64_C(1) << skipped % 64);
+    }
+    *word |= bit;
+    g->calls = place + 1;
+    return true;
+}
+
+static const char *see_stream(struct sm_rpc_guard *g)
+{
+    const uint32_t stream = sm_be32_load(g->head + 5) & 0x7fffffffu;
+    if (!g->server || !(stream & 1) || opens_in_order(g, stream)) return NULL;
+    g->out_of_order = true;
+    return "stream_out_of_order";
+}
+
 static const char *see_head(struct sm_rpc_guard *g, uint64_t now_ns)
 {
     const uint32_t n = (uint32_t)g->head[0] << 16 | (uint32_t)g->head[1] << 8 | g->head[2];
@@ -88,6 +117,7 @@ static const char *see_head(struct sm_rpc_guard *g, uint64_t now_ns)
     case NGHTTP2_HEADERS:
     case NGHTTP2_PUSH_PROMISE: {
         const char *why = sm_rpc_guard_charge(g, SM_RPC_FLOOD_HEADERS, now_ns);
+        if (!why && g->head[3] == NGHTTP2_HEADERS) why = see_stream(g);
         return why ? why : see_block(g, n, true, now_ns);
     }
     case NGHTTP2_CONTINUATION:

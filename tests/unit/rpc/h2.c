@@ -87,8 +87,7 @@ static const struct row server_rows[] = {
     {"5.1 closed: RST_STREAM", FINE, 0, 0, {OPEN_1, {R, 0, 1, "00000008", 0}, {R, 0, 1, "00000008", 0}}},
     /* 5.1.1 identifiers */
     {"5.1.1 even stream", GOAWAY, PROTO, 0, {{H, EH, 2, RAW_REQUEST, 0}}},
-    /* The RFC asks for PROTOCOL_ERROR; the library takes it for a late frame of a closed stream and skips it. */
-    {"5.1.1 smaller stream", IGNORED_OR, PROTO, 0, {{H, EH, 5, RAW_REQUEST, 0}, {H, EH, 3, RAW_REQUEST, 0}}},
+    {"5.1.1 smaller stream", GOAWAY, PROTO, 0, {{H, EH, 5, RAW_REQUEST, 0}, {H, EH, 3, RAW_REQUEST, 0}}},
     /* 5.1.2 concurrency: three at a time here */
     {"5.1.2 one call too many",
      EITHER,

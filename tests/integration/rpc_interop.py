@@ -9,6 +9,7 @@ import concurrent.futures
 import pathlib
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -426,6 +427,10 @@ class ForeignServer(unittest.TestCase):
         self.assertEqual(lines[-1].split()[:2], ["end", "1"], lines)
 
     def test_localhost(self):
+        try:
+            socket.getaddrinfo("localhost", None)
+        except OSError as e:
+            self.skipTest(f"this machine does not know localhost: {e}")
         self.assertEqual(self.run_client("Unary", b"x", address=f"http://localhost:{self.port}")[-1], "end 0 ")
 
     def test_mutual_tls(self):

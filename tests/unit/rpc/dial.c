@@ -182,6 +182,9 @@ Test(dial, an_address)
 Test(dial, localhost_is_looked_up)
 {
     uint16_t port;
+    struct addrinfo *known = NULL;
+    if (getaddrinfo("localhost", NULL, NULL, &known) != 0) cr_skip_test("this machine does not know localhost");
+    freeaddrinfo(known);
     const int fd = listen_at("localhost", &port);
     (void)dial("localhost", port);
     run();

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/network.h"
+#include "support/vectors.h"
 
 /* post.md §7, typed a second time. */
 struct preset_case {
@@ -228,4 +229,24 @@ Test(network, truncations)
         cr_assert(err == SM_OK || ei.text[0], "no sentence at %zu", n);
         free(copy);
     }
+}
+
+/* The same numbers in the node's own words. */
+Test(network, mainnet_is_what_nodes_are_configured_with)
+{
+    struct sm_post_params p;
+    struct sm_errinfo ei = {0};
+    uint8_t difficulty[32];
+    json_t *v = vec_load("poet-mainnet-config.json");
+    const json_t *post = vec_get(v, "post");
+    cr_assert_eq(sm_network_load("mainnet", &p, &ei), SM_OK, "%s", ei.text);
+    cr_assert_eq(p.min_num_units, vec_u64(post, "post-min-numunits"));
+    cr_assert_eq(p.max_num_units, vec_u64(post, "post-max-numunits"));
+    cr_assert_eq(p.labels_per_unit, vec_u64(post, "post-labels-per-unit"));
+    cr_assert_eq(p.k1, vec_u64(post, "post-k1"));
+    cr_assert_eq(p.k2, vec_u64(post, "post-k2"));
+    cr_assert_eq(p.k3, vec_u64(post, "post-k3"));
+    vec_hex(post, "post-pow-difficulty", difficulty, 32);
+    cr_assert_arr_eq(p.pow_difficulty, difficulty, 32);
+    json_decref(v);
 }

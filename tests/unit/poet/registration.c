@@ -177,3 +177,17 @@ Test(registration, submit_is_signed_under_its_domain)
     json_decref(wire);
     sm_arena_free(&arena);
 }
+
+/* The genesis of the network that the other vectors are of. */
+Test(registration, genesis_of_the_main_network)
+{
+    json_t *v = vec_load("poet-mainnet-config.json");
+    uint8_t golden[32], genesis[20];
+    const struct sm_atx_id made = sm_golden_atx((int64_t)vec_u64(v, "genesis_unix"), vec_str(v, "genesis_extra_data"));
+    const struct sm_genesis_id id = sm_genesis_id_of(&made);
+    vec_hex(v, "golden_atx_hex", golden, 32);
+    vec_hex(v, "genesis_id_hex", genesis, 20);
+    cr_assert_arr_eq(made.b, golden, 32);
+    cr_assert_arr_eq(id.b, genesis, 20);
+    json_decref(v);
+}

@@ -21,6 +21,8 @@ PUBLISHED = """version set_logging_callback get_providers_count get_providers ne
     free_initializer verify_pos recommended_pow_flags generate_proof free_proof new_verifier free_verifier verify_proof
     verify_proof_index verify_proof_subset""".split()  # post.md §9.2
 
+VERSION = "LIBPOST_0.7"
+
 parser = argparse.ArgumentParser()
 for name in ("library", "foreign", "stub", "build"):
     parser.add_argument("--" + name, required=True, type=pathlib.Path)
@@ -46,15 +48,15 @@ class Scratch(unittest.TestCase):
 class Exports(unittest.TestCase):
     def test_exactly_the_published_symbols(self):
         symbols = [line.split() for line in output("nm", "-D", "--defined-only", ARGS.library).splitlines()]
-        self.assertEqual(sorted(name for _, _, name in symbols), sorted(PUBLISHED))
-        self.assertEqual({kind for _, kind, _ in symbols}, {"T"})
+        functions = [name for _, kind, name in symbols if kind != "A"]  # A: the version itself
+        self.assertEqual(sorted(functions), sorted(name + "@@" + VERSION for name in PUBLISHED))
+        self.assertEqual({kind for _, kind, _ in symbols}, {"T", "A"})
+        self.assertEqual([name for _, kind, name in symbols if kind == "A"], [VERSION])
 
     def test_name_and_needs(self):
         dynamic = output("readelf", "-d", ARGS.library)
         self.assertIn("Library soname: [libpost.so]", dynamic)
         self.assertNotIn("OpenCL", dynamic, "the loader is opened when it is there")
-        if not ARGS.sanitized:
-            self.assertNotIn("VERDEF", dynamic, "symbols without versions, as programs were linked with")
 
 
 class Header(Scratch):
@@ -87,11 +89,20 @@ class Header(Scratch):
         self.assertEqual(output("pkg-config", "--modversion", pc).strip(), "0.7.13")
         done = self.compile("cc", "-o", "program", "-I", header.parent, "-L", library.parent, "-lpost")
         self.assertEqual(done.returncode, 0, done.stderr)
-        subprocess.run([self.dir / "program"], check=True, env={"LD_LIBRARY_PATH": str(library.parent)})
+        self.assertIn(f"version@{VERSION}", output("nm", "-D", "--undefined-only", self.dir / "program"))
+        done = subprocess.run([self.dir / "program"], capture_output=True, text=True,
+                              env={"LD_LIBRARY_PATH": str(library.parent)})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
 class ForeignProgram(Scratch):
-    """It was linked with another libpost.so and is not linked again."""
+    """It was linked with another libpost.so, whose symbols have no version, and is not linked again."""
+
+    def test_it_asks_for_no_version(self):
+        wanted = output("nm", "-D", "--undefined-only", ARGS.foreign)
+        self.assertNotIn("LIBPOST", wanted)
+        for name in PUBLISHED:
+            self.assertRegex(wanted, rf"(?m)\bU {name}$")
 
     def run_with(self, **environment):
         keep = {k: v for k, v in os.environ.items() if not k.startswith("LD_")}

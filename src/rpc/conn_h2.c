@@ -68,8 +68,7 @@ static void see_goaway(struct sm_rpc_conn *c, const nghttp2_goaway *g)
 {
     const struct sm_slice debug = {g->opaque_data, g->opaque_data_len};
     sm_rpc_keepalive_goaway(c, g->error_code, debug);
-    if (c->cfg.server) return;
-    c->peer_away = true;
+    c->peer_away = true; /* a client that leaves may still wait for answers; without calls, this is the end */
     if (g->error_code == NGHTTP2_NO_ERROR || c->why) return;
     char text[64];
     const size_t n = debug.n < sizeof text - 1 ? debug.n : sizeof text - 1;

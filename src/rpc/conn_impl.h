@@ -99,7 +99,7 @@ struct sm_rpc_conn {
     bool woken;        /* on_wake was called and no turn has come since */
     bool due;          /* events wait to be delivered */
     bool blocked;      /* a stream is */
-    bool peer_away;    /* client: GOAWAY has come */
+    bool peer_away;    /* GOAWAY has come */
     bool said_goodbye; /* server: GOAWAY(NO_ERROR) has come that the library does not like */
     bool drain_failed;
     sm_err why;

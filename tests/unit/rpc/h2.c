@@ -128,6 +128,8 @@ static const struct row server_rows[] = {
     /* 6.8 GOAWAY */
     {"6.8 on a stream", GOAWAY, PROTO, 0, {{GO, 0, 1, "00000000 00000000", 0}}},
     {"6.8 of 7 bytes", GOAWAY, SIZE, 0, {{GO, 0, 0, "00000000 000000", 0}}},
+    {"6.8 a goodbye", FINE, 0, 0, {{GO, 0, 0, "00000000 00000000", 0}}},
+    {"7 a goodbye for a reason nobody knows", FINE, 0, 0, {{GO, 0, 0, "00000000 000000ff", 0}}},
     {"6.8 calls go on behind it", FINE, 0, 0, {OPEN_1, {GO, 0, 0, "00000000 00000000", 0}, {D, 0, 1, "0000000000", 0}}},
     /* 6.9 WINDOW_UPDATE */
     {"6.9 of 3 bytes", GOAWAY, SIZE, 0, {{W, 0, 0, "000001", 0}}},
@@ -252,6 +254,18 @@ static struct kit *small_kit(uint32_t window)
     return k;
 }
 
+/* What is no error leaves the connection as it was, or ends it. */
+static void expect_alive(struct raw *r, const char *name)
+{
+    const unsigned acks = r->seen.ping_acks;
+    struct raw_bytes b = {0};
+    raw_frame(&b, &(struct raw_frame){PING, 0, 0, "0807060504030201", 0});
+    raw_feed(r, &b, b.n);
+    cr_expect(sm_rpc_conn_finished(r->conn) || r->seen.ping_acks == acks + 1, "%s: the connection answers no more",
+              name);
+    free(b.p);
+}
+
 static void run_row(const struct row *row, bool server, size_t step)
 {
     const uint32_t window = strstr(row->name, "more DATA than the window") ? 12000 : 0;
@@ -269,6 +283,7 @@ static void run_row(const struct row *row, bool server, size_t step)
     for (size_t i = 0; i < 6 && (row->frames[i].payload || row->frames[i].type); i++) raw_frame(&b, &row->frames[i]);
     raw_feed(&r, &b, step ? step : b.n);
     judge(row, &r.seen, r.err, r.ei.text, step);
+    if (row->want == FINE) expect_alive(&r, row->name);
     raw_stop(&r);
     free(b.p);
 }

@@ -242,8 +242,10 @@ sm_err sm_rpc_conn_feed(struct sm_rpc_conn *c, const uint8_t *p, size_t n, uint6
         const char *flood = sm_rpc_guard_scan(&c->guard, p, n, c->now_ns, &good);
         if (good) feed_h2(c, p, good);
         sm_rpc_h2_pump(c); /* a GOAWAY of the library's own shows here */
-        if (flood && c->guard.out_of_order)
-            sm_rpc_conn_die(c, SM_E_FORMAT, NGHTTP2_PROTOCOL_ERROR, flood, "the client opened its calls out of order");
+        if (flood && c->guard.h2_error)
+            sm_rpc_conn_die(c, SM_E_FORMAT, c->guard.h2_error, flood, "the client broke HTTP/2: %s",
+                            c->guard.h2_error == NGHTTP2_STREAM_CLOSED ? "it went on with a call that it had ended"
+                                                                       : "it opened its calls out of order");
         else if (flood)
             sm_rpc_conn_die(c, SM_E_REFUSED, NGHTTP2_ENHANCE_YOUR_CALM, flood, "the peer floods the connection: %s",
                             flood);

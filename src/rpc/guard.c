@@ -80,31 +80,62 @@ static const char *see_block(struct sm_rpc_guard *g, uint32_t n, bool first, uin
     return NULL;
 }
 
-/* False for HEADERS on a client's stream that was skipped before: the next one closed it for good. Ids too far behind to
- * be remembered pass; the library skips their frames. */
-static bool opens_in_order(struct sm_rpc_guard *g, uint32_t stream)
+/* ---- calls of a client: ids are 2 * place + 1 ---- */
+
+static bool is_remembered(const struct sm_rpc_guard *g, uint32_t place)
 {
-    const uint32_t place = stream / 2; /* ids are 2 * place + 1 */
-    uint64_t *word = &g->opened[place / 64 % (SM_RPC_GUARD_STREAMS / 64)];
-    const uint64_t bit = UINT64_C(1) << place % 64;
-    if (place < g->calls) return g->calls - place > SM_RPC_GUARD_STREAMS || (*word & bit);
-    if (place - g->calls >= SM_RPC_GUARD_STREAMS) {
-        memset(g->opened, 0, sizeof g->opened);
-    } else {
-        for (uint32_t skipped = g->calls; skipped < place; skipped++)
-            g->opened[skipped / 64 % (SM_RPC_GUARD_STREAMS / 64)] &= ~(UINT64_C(1) << skipped % 64);
-    }
-    *word |= bit;
-    g->calls = place + 1;
-    return true;
+    return place < g->calls && g->calls - place <= SM_RPC_GUARD_STREAMS;
 }
 
+static uint64_t *word_of(uint64_t *set, uint32_t place)
+{
+    return &set[place / 64 % (SM_RPC_GUARD_STREAMS / 64)];
+}
+
+static uint64_t bit_of(uint32_t place)
+{
+    return UINT64_C(1) << place % 64;
+}
+
+/* The places up to `place` come into memory, and others leave it. */
+static void advance(struct sm_rpc_guard *g, uint32_t place)
+{
+    if (place - g->calls >= SM_RPC_GUARD_STREAMS) {
+        memset(g->opened, 0, sizeof g->opened);
+        memset(g->ended, 0, sizeof g->ended);
+    } else {
+        for (uint32_t p = g->calls; p <= place; p++) {
+            *word_of(g->opened, p) &= ~bit_of(p);
+            *word_of(g->ended, p) &= ~bit_of(p);
+        }
+    }
+    g->calls = place + 1;
+}
+
+static const char *breach(struct sm_rpc_guard *g, uint32_t h2_error, const char *what)
+{
+    g->h2_error = h2_error;
+    return what;
+}
+
+/* HEADERS of a client must not open a stream that it has skipped: the next one closed it for good. HEADERS and DATA must not
+ * come behind its own END_STREAM or RST_STREAM. Ids too far behind to be remembered pass: the library skips their frames. */
 static const char *see_stream(struct sm_rpc_guard *g)
 {
-    const uint32_t stream = sm_be32_load(g->head + 5) & 0x7fffffffu;
-    if (!g->server || !(stream & 1) || opens_in_order(g, stream)) return NULL;
-    g->out_of_order = true;
-    return "stream_out_of_order";
+    const uint32_t stream = sm_be32_load(g->head + 5) & 0x7fffffffu, place = stream / 2;
+    const uint8_t type = g->head[3], flags = g->head[4];
+    if (!g->server || !(stream & 1)) return NULL;
+    if (type == NGHTTP2_HEADERS && place >= g->calls) {
+        advance(g, place);
+        *word_of(g->opened, place) |= bit_of(place);
+    }
+    if (!is_remembered(g, place)) return NULL;
+    if (type != NGHTTP2_RST_STREAM && (*word_of(g->ended, place) & bit_of(place)))
+        return breach(g, NGHTTP2_STREAM_CLOSED, "stream_closed");
+    if (type == NGHTTP2_HEADERS && !(*word_of(g->opened, place) & bit_of(place)))
+        return breach(g, NGHTTP2_PROTOCOL_ERROR, "stream_out_of_order");
+    if (type == NGHTTP2_RST_STREAM || (flags & NGHTTP2_FLAG_END_STREAM)) *word_of(g->ended, place) |= bit_of(place);
+    return NULL;
 }
 
 static const char *see_head(struct sm_rpc_guard *g, uint64_t now_ns)
@@ -112,8 +143,11 @@ static const char *see_head(struct sm_rpc_guard *g, uint64_t now_ns)
     const uint32_t n = (uint32_t)g->head[0] << 16 | (uint32_t)g->head[1] << 8 | g->head[2];
     g->payload_left = n;
     switch (g->head[3]) {
-    case NGHTTP2_DATA:
-        return maybe_empty(n, g->head[4]) ? sm_rpc_guard_charge(g, SM_RPC_FLOOD_EMPTY_DATA, now_ns) : NULL;
+    case NGHTTP2_DATA: {
+        const char *why = see_stream(g);
+        if (why || !maybe_empty(n, g->head[4])) return why;
+        return sm_rpc_guard_charge(g, SM_RPC_FLOOD_EMPTY_DATA, now_ns);
+    }
     case NGHTTP2_HEADERS:
     case NGHTTP2_PUSH_PROMISE: {
         const char *why = sm_rpc_guard_charge(g, SM_RPC_FLOOD_HEADERS, now_ns);
@@ -122,8 +156,10 @@ static const char *see_head(struct sm_rpc_guard *g, uint64_t now_ns)
     }
     case NGHTTP2_CONTINUATION:
         return see_block(g, n, false, now_ns);
-    case NGHTTP2_RST_STREAM:
-        return sm_rpc_guard_charge(g, SM_RPC_FLOOD_RESET, now_ns);
+    case NGHTTP2_RST_STREAM: {
+        const char *why = sm_rpc_guard_charge(g, SM_RPC_FLOOD_RESET, now_ns);
+        return why ? why : see_stream(g);
+    }
     case NGHTTP2_SETTINGS:
         return sm_rpc_guard_charge(g, SM_RPC_FLOOD_SETTINGS, now_ns);
     case NGHTTP2_PING:

@@ -4,8 +4,11 @@
 #include <string.h>
 #include <time.h>
 
+#include <nghttp2/nghttp2.h>
+
 #include "rpc/guard.h"
 #include "util/bytes.h"
+#include "util/clock.h"
 
 static const uint8_t ping[17] = {0, 0, 8, 6};
 
@@ -38,12 +41,15 @@ Test(guard, pings_without_data)
     cr_assert_str_eq(why, "too_many_pings");
 }
 
-static const char *open_stream(struct sm_rpc_guard *g, uint32_t stream)
+/* One frame, so long after the last that it is part of no flood. */
+static const char *see(struct sm_rpc_guard *g, uint8_t type, uint8_t flags, uint32_t stream)
 {
-    uint8_t head[9] = {0, 0, 0, 1, 4};
+    static uint64_t now_ns = 1;
+    const uint8_t n = type == NGHTTP2_RST_STREAM ? 4 : type == NGHTTP2_DATA ? 1 : 0;
+    uint8_t frame[13] = {0, 0, n, type, flags};
     size_t good;
-    sm_be32_store(head + 5, stream);
-    return sm_rpc_guard_scan(g, head, sizeof head, g->buckets[0].at_ns + 1000000, &good);
+    sm_be32_store(frame + 5, stream);
+    return sm_rpc_guard_scan(g, frame, 9u + n, now_ns += SM_NS_PER_S, &good);
 }
 
 /* Against a table of all ids: skipped ones are refused, those that were used are not, far ones pass. */
@@ -66,14 +72,46 @@ Test(guard, streams_in_order)
             const uint32_t skip = rand() % 50 == 0 ? (uint32_t)(rand() % 2500) : (uint32_t)(rand() % 3);
             const uint32_t at = back ? next - 1 - (uint32_t)rand() % (next < 1500 ? next : 1500) : next + skip;
             struct sm_rpc_guard before = g;
-            const bool bad = open_stream(&g, 2 * at + 1) != NULL;
+            const bool bad = see(&g, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 2 * at + 1) != NULL;
             const bool known = next - at <= SM_RPC_GUARD_STREAMS;
             cr_assert_eq(bad, at < next && known && !used[at], "seed %u: %u after %u", seed, at, next);
-            cr_assert_eq(bad, g.out_of_order);
+            cr_assert_eq(g.h2_error, bad ? NGHTTP2_PROTOCOL_ERROR : 0);
             refused += bad;
             if (bad) g = before;
             if (at >= next) next = at + 1, used[at] = true;
         }
         cr_assert_gt(refused, 100);
     }
+}
+
+/* Against a table of all ids: behind a client's own end of a call come no more of its HEADERS and DATA. */
+Test(guard, calls_end_once)
+{
+    enum { IDS = 20000, NEAR = 1200 };
+    static const uint8_t types[] = {NGHTTP2_HEADERS, NGHTTP2_DATA, NGHTTP2_RST_STREAM};
+    static bool ended[IDS];
+    const unsigned seed = (unsigned)time(NULL);
+    struct sm_rpc_guard g;
+    unsigned refused = 0;
+    cr_log_info("seed %u", seed);
+    srand(seed);
+    sm_rpc_guard_init(&g, true, 16384, 1);
+    g.preface_left = 0;
+    for (uint32_t next = 0; next < IDS;) {
+        const bool fresh = next == 0 || rand() % 4 == 0;
+        const uint32_t at = fresh ? next : next - 1 - (uint32_t)rand() % (next < NEAR ? next : NEAR);
+        const uint8_t type = types[fresh ? 0 : rand() % 3];
+        const bool end = type == NGHTTP2_RST_STREAM || rand() % 2;
+        const uint8_t flags = type == NGHTTP2_RST_STREAM ? 0 : NGHTTP2_FLAG_END_HEADERS | (end ? 1 : 0);
+        const bool known = next - at <= SM_RPC_GUARD_STREAMS;
+        const struct sm_rpc_guard before = g;
+        const bool bad = see(&g, type, flags, 2 * at + 1) != NULL;
+        cr_assert_eq(bad, !fresh && known && ended[at] && type != NGHTTP2_RST_STREAM, "seed %u: %u", seed, at);
+        cr_assert_eq(g.h2_error, bad ? NGHTTP2_STREAM_CLOSED : 0);
+        refused += bad;
+        if (bad) g = before;
+        ended[at] |= end && (fresh || known);
+        next += fresh;
+    }
+    cr_assert_gt(refused, 1000);
 }

@@ -1,4 +1,7 @@
-/* Conformance: raw frames and the error that RFC 9113 asks for. Every row is fed whole and byte by byte. */
+/* Conformance: raw frames and the error that RFC 9113 asks for. Every row is fed whole and byte by byte.
+ *
+ * The cases of github.com/summerwind/h2spec 2.2.1 (strict ones included) are among them. The suite itself, with the request
+ * headers of gRPC in the place of its own and the hub's /spacemesh.v1.PostService/Register as path, passes all its 146. */
 #include "raw.h"
 
 enum verdict {
@@ -6,7 +9,6 @@ enum verdict {
     GOAWAY,
     EITHER,       /* GOAWAY or RST_STREAM */
     EITHER_WHOLE, /* the same when it comes whole; in pieces the window has been opened again meanwhile */
-    IGNORED_OR,   /* or a RST_STREAM, or a GOAWAY */
 };
 enum {
     D = NGHTTP2_DATA,
@@ -80,8 +82,9 @@ static const struct row server_rows[] = {
     {"5.1 half-closed: CONTINUATION", GOAWAY, PROTO, GONE, {DONE_1, {C, EH, 1, RAW_REQUEST, 0}}},
     {"5.1 half-closed: WINDOW_UPDATE", FINE, 0, 0, {DONE_1, {W, 0, 1, "00000064", 0}}},
     {"5.1 half-closed: RST_STREAM", FINE, 0, 0, {DONE_1, {R, 0, 1, "00000008", 0}}},
-    {"5.1 closed: DATA", IGNORED_OR, GONE, 0, {OPEN_1, {R, 0, 1, "00000008", 0}, {D, ES, 1, "00", 0}}},
-    {"5.1 closed: HEADERS", IGNORED_OR, GONE, PROTO, {OPEN_1, {R, 0, 1, "00000008", 0}, OPEN_1}},
+    {"5.1 closed: DATA", GOAWAY, GONE, 0, {OPEN_1, {R, 0, 1, "00000008", 0}, {D, ES, 1, "00", 0}}},
+    {"5.1 closed: HEADERS", GOAWAY, GONE, 0, {OPEN_1, {R, 0, 1, "00000008", 0}, OPEN_1}},
+    {"5.1 closed: CONTINUATION", GOAWAY, PROTO, GONE, {OPEN_1, {R, 0, 1, "00000008", 0}, {C, EH, 1, "84", 0}}},
     {"5.1 closed: PRIORITY", FINE, 0, 0, {OPEN_1, {R, 0, 1, "00000008", 0}, {P, 0, 1, "00000000 10", 0}}},
     {"5.1 closed: WINDOW_UPDATE", FINE, 0, 0, {OPEN_1, {R, 0, 1, "00000008", 0}, {W, 0, 1, "00000064", 0}}},
     {"5.1 closed: RST_STREAM", FINE, 0, 0, {OPEN_1, {R, 0, 1, "00000008", 0}, {R, 0, 1, "00000008", 0}}},
@@ -235,9 +238,6 @@ static void judge(const struct row *row, const struct raw_seen *seen, sm_err err
         break;
     case EITHER_WHOLE:
         right = reset || goaway || (step == 1 && quiet);
-        break;
-    case IGNORED_OR:
-        right = reset || goaway || quiet;
         break;
     }
     cr_expect(right, "%s (%zu bytes at a time): goaway %d %u, reset %u of stream %u, code %u", row->name, step,

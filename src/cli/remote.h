@@ -23,9 +23,8 @@ struct sm_remote_args {
         SM_OPT_TEXT(T, m.token_file, "remote-k2pow-token-file", NULL, "FILE", "the token that the workers ask for"), \
         SM_OPT_TEXT(T, m.ca_file, "remote-k2pow-ca-file", NULL, "FILE", "PEM of who vouches for https workers",      \
                     .default_note = "the system's"),                                                                 \
-        SM_OPT_TEXT(T, m.fallback, "remote-k2pow-fallback", "30min", "DURATION",                                       \
-                    "search here when no worker accepts a job or returns a result for so long, for example 90s or "  \
-                    "2h; never = keep asking")
+        SM_OPT_TEXT(T, m.fallback, "remote-k2pow-fallback", "30min", "DURATION",                                     \
+                    "search here when no worker is at work for so long, for example 90s or 2h; never = keep asking")
 
 /* *out: NULL when no worker was named; else sm_pow_remote_free it. SM_E_ARG, what reading the token returns. */
 SM_MUST_CHECK sm_err sm_remote_open(const struct sm_remote_args *args, struct sm_pow_remote **out,

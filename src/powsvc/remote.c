@@ -14,6 +14,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/thread.h"
+#include "util/u256.h"
 
 #define PARALLELISM 5u                  /* post-service.md §3.1 */
 #define BACKOFF_MS  5000u               /* OUR-15 */
@@ -21,7 +22,11 @@
 #define TIMEOUT_MS  30000u              /* OUR-15 */
 #define SLICE_NS    (50 * SM_NS_PER_MS) /* a cancel is seen after at most this */
 #define BODY_MAX    1024u
+#define SLOWEST_HPS 50.0 /* ours: RandomX light on one slow core makes more */
 #define NOBODY      UINT32_MAX
+
+#define WARNED_AWAY  1u
+#define WARNED_WRONG 2u
 
 struct sm_pow_remote {
     struct sm_pow_remote_cfg cfg;
@@ -127,12 +132,23 @@ void sm_pow_remote_order(const struct sm_pow_remote *r, const struct sm_k2pow_jo
     for (unsigned i = 0; i < r->cfg.urls_n; i++) out[i] = list[i].position;
 }
 
-uint64_t sm_pow_backoff_ms(unsigned first_ms, unsigned max_ms, unsigned failures, uint32_t random)
+uint64_t sm_pow_backoff_ms(unsigned first_ms, unsigned max_ms, unsigned failures, uint32_t retry_after_s,
+                           uint32_t random)
 {
     uint64_t ms = first_ms;
+    if (retry_after_s) {
+        ms = 1000ull * retry_after_s + random % (first_ms / 2 + 1);
+        return ms < max_ms ? ms : max_ms;
+    }
     for (unsigned i = 1; i < failures && ms < max_ms; i++) ms *= 2;
     if (ms > max_ms) ms = max_ms;
     return ms / 2 + random % (ms - ms / 2 + 1);
+}
+
+uint64_t sm_pow_patience_ns(const struct sm_k2pow_job *job)
+{
+    const double s = 0x1p256 / sm_u256_to_double(job->difficulty) / SLOWEST_HPS, max_s = 365 * 86400.0;
+    return (uint64_t)((s < max_s ? s : max_s) * (double)SM_NS_PER_S);
 }
 
 /* ---- one solve ---- */
@@ -148,6 +164,7 @@ struct solve {
     atomic_size_t next;    /* job that nobody has taken */
     atomic_uint_fast64_t progress_ns;
     atomic_uint_fast8_t refused[SM_POW_WORKERS_MAX]; /* answered 400: not asked any more */
+    atomic_uint_fast8_t warned[SM_POW_WORKERS_MAX];  /* WARNED_… since it was well */
     pthread_mutex_t mu;                              /* found, and what follows */
     sm_err err;
     struct sm_errinfo ei;
@@ -162,8 +179,9 @@ struct group {
     char path[SM_POW_PATH_ROOM];
     unsigned order[SM_POW_WORKERS_MAX];
     uint32_t accepted_by;   /* worker that said 201 last; NOBODY */
+    uint64_t accepted_ns;   /* when it said so first */
     bool strained;          /* … and could not be asked the last time */
-    unsigned failures;      /* rounds without a result */
+    unsigned failures;      /* rounds in which nobody had the job */
     uint32_t retry_after_s; /* the shortest of this round; 0: nobody said */
     bool solved;
 };
@@ -204,6 +222,12 @@ static void note_progress(struct solve *s)
     atomic_store(&s->progress_ns, sm_clock_ns());
 }
 
+/* One line for each worker that fails, not one for each group and round. */
+static sm_log_level level_of(struct solve *s, unsigned worker, unsigned what)
+{
+    return atomic_fetch_or(&s->warned[worker], what) & what ? SM_LOG_DEBUG : SM_LOG_WARN;
+}
+
 static bool parse_pow(const struct sm_http_reply *reply, uint64_t *out)
 {
     uint64_t v = 0;
@@ -236,8 +260,8 @@ static void take_result(struct group *g, unsigned worker, const struct sm_http_r
         g->solved = true;
         note_progress(s);
     } else {
-        sm_log(SM_LOG_WARN, "k2pow", "a worker's result is wrong", "worker=%s group=%u", s->r->urls[worker],
-               s->jobs[g->index].group);
+        sm_log(level_of(s, worker, WARNED_WRONG), "k2pow", "a worker's result is wrong", "worker=%s group=%u",
+               s->r->urls[worker], s->jobs[g->index].group);
     }
 }
 
@@ -270,6 +294,16 @@ static bool stays(struct group *g, unsigned worker)
     return true;
 }
 
+static void take_acceptance(struct group *g, unsigned worker)
+{
+    const uint64_t now = sm_clock_ns();
+    if (g->accepted_by != worker) g->accepted_ns = now;
+    if (now - g->accepted_ns <= sm_pow_patience_ns(&g->s->jobs[g->index])) note_progress(g->s);
+    g->accepted_by = worker;
+    g->strained = false;
+    g->failures = 0;
+}
+
 /* True: the round ends here, with a result or with the job in good hands. */
 static bool judge(struct group *g, unsigned worker, const struct sm_http_reply *reply)
 {
@@ -278,12 +312,7 @@ static bool judge(struct group *g, unsigned worker, const struct sm_http_reply *
         take_result(g, worker, reply);
         return g->solved;
     case 201:
-        if (g->accepted_by != worker) {
-            note_progress(g->s);
-            g->failures = 0;
-        }
-        g->accepted_by = worker;
-        g->strained = false;
+        take_acceptance(g, worker);
         return true;
     case 400:
         take_refusal(g, worker);
@@ -316,11 +345,13 @@ static bool ask(struct group *g, unsigned worker)
                                   .cancel = &s->over,
                                   .cancel_too = s->cancel};
     const sm_err err = sm_http_perform(g->http, &a, &reply, &ei);
+    if (err == SM_E_CANCELLED) return true;
     if (err) {
-        sm_log(g->failures ? SM_LOG_DEBUG : SM_LOG_WARN, "k2pow", "worker cannot be asked", "worker=%s error=\"%s\"",
+        sm_log(level_of(s, worker, WARNED_AWAY), "k2pow", "worker cannot be asked", "worker=%s error=\"%s\"",
                s->r->urls[worker], ei.text);
         return stays(g, worker);
     }
+    (void)atomic_fetch_and(&s->warned[worker], ~WARNED_AWAY);
     const bool settled = judge(g, worker, &reply);
     sm_http_reply_fini(&reply);
     return settled;
@@ -344,9 +375,10 @@ static void wait_before_next(struct group *g)
 {
     struct solve *s = g->s;
     const struct sm_pow_remote_cfg *cfg = &s->r->cfg;
-    uint64_t ms = sm_pow_backoff_ms(cfg->backoff_first_ms, cfg->backoff_max_ms, ++g->failures, randombytes_random());
-    if (g->accepted_by == NOBODY && 1000ull * g->retry_after_s > ms) ms = 1000ull * g->retry_after_s;
-    if (ms > cfg->backoff_max_ms) ms = cfg->backoff_max_ms;
+    const bool runs = g->accepted_by != NOBODY && !g->strained;
+    if (!runs) g->failures++;
+    const uint64_t ms = sm_pow_backoff_ms(cfg->backoff_first_ms, cfg->backoff_max_ms, g->failures,
+                                          runs ? 0 : g->retry_after_s, randombytes_random());
     const uint64_t until = sm_clock_ns() + ms * SM_NS_PER_MS;
     for (uint64_t now = sm_clock_ns(); now < until && !is_over(s); now = sm_clock_ns())
         sm_clock_sleep_ns(until - now < SLICE_NS ? until - now : SLICE_NS);

@@ -299,12 +299,46 @@ Test(backoff, grows_and_is_bounded)
 {
     static const uint64_t full[] = {5000, 10000, 20000, 40000, 60000, 60000};
     for (unsigned i = 0; i < 6; i++) {
-        cr_assert_eq(sm_pow_backoff_ms(5000, 60000, i + 1, 0), full[i] / 2);
-        cr_assert_eq(sm_pow_backoff_ms(5000, 60000, i + 1, (uint32_t)(full[i] / 2)), full[i]);
-        for (uint32_t r = 0; r < 100000; r += 997) cr_assert_leq(sm_pow_backoff_ms(5000, 60000, i + 1, r), full[i]);
+        cr_assert_eq(sm_pow_backoff_ms(5000, 60000, i + 1, 0, 0), full[i] / 2);
+        cr_assert_eq(sm_pow_backoff_ms(5000, 60000, i + 1, 0, (uint32_t)(full[i] / 2)), full[i]);
+        for (uint32_t r = 0; r < 100000; r += 997) cr_assert_leq(sm_pow_backoff_ms(5000, 60000, i + 1, 0, r), full[i]);
     }
-    cr_assert_leq(sm_pow_backoff_ms(5000, 60000, UINT32_MAX, UINT32_MAX), 60000);
-    cr_assert_leq(sm_pow_backoff_ms(1, 1, 1, 7), 1);
+    cr_assert_leq(sm_pow_backoff_ms(5000, 60000, UINT32_MAX, 0, UINT32_MAX), 60000);
+    cr_assert_leq(sm_pow_backoff_ms(1, 1, 1, 0, 7), 1);
+}
+
+/* A job that runs is asked about at the first interval for as long as it takes. */
+Test(backoff, a_running_job_is_no_failure)
+{
+    for (uint32_t r = 0; r < 100000; r += 997) {
+        const uint64_t ms = sm_pow_backoff_ms(5000, 60000, 0, 0, r);
+        cr_assert(ms >= 2500 && ms <= 5000, "%llu", (unsigned long long)ms);
+    }
+}
+
+Test(backoff, workers_know_when_they_are_free)
+{
+    for (unsigned failures = 1; failures < 9; failures++)
+        for (uint32_t r = 0; r < 100000; r += 997) {
+            const uint64_t ms = sm_pow_backoff_ms(5000, 60000, failures, 7, r);
+            cr_assert(ms >= 7000 && ms <= 9500, "%llu", (unsigned long long)ms);
+        }
+    cr_assert_eq(sm_pow_backoff_ms(5000, 60000, 1, UINT32_MAX, UINT32_MAX), 60000);
+}
+
+/* A thousand units take a slow worker hours, and that is no reason to give it up. */
+Test(backoff, patience_is_that_of_a_slow_worker)
+{
+    struct sm_k2pow_job job = {0};
+    cr_assert_geq(sm_pow_patience_ns(&job), 86400 * SM_NS_PER_S, "even a job that never ends");
+    memset(job.difficulty, 0xff, 32);
+    cr_assert_leq(sm_pow_patience_ns(&job), SM_NS_PER_S / 10);
+    job.difficulty[0] = 0; /* 256 hashes … */
+    const uint64_t one = sm_pow_patience_ns(&job);
+    cr_assert(one >= 5 * SM_NS_PER_S && one <= 6 * SM_NS_PER_S);
+    job.difficulty[1] = 0; /* … and 256 times as many */
+    cr_assert_leq(sm_pow_patience_ns(&job) / one, 257);
+    cr_assert_geq(sm_pow_patience_ns(&job) / one, 255);
 }
 
 Test(refusals, addresses)

@@ -40,10 +40,14 @@ static sm_exit run(struct sm_cli *cli, void *args_of_command)
     struct sm_errinfo ei = {0};
     struct sm_subject subject = {0};
     struct sm_init_cfg cfg = {.dir = a->fill.dir, .grow = true};
+    struct sm_also also = {0};
     sm_err err = sm_subject_load(cli, a->fill.dir, &a->fill.net, &subject, &ei);
     if (!err) err = decide(a, &subject, &cfg, &ei);
+    if (!err) err = sm_filling_take_also(&a->fill, &also, &cfg, &ei);
     sm_subject_fini(&subject);
-    return err ? sm_cli_error(cli, err, &ei) : sm_filling_run(cli, &a->fill, &cfg);
+    const sm_exit status = err ? sm_cli_error(cli, err, &ei) : sm_filling_run(cli, &a->fill, &cfg);
+    sm_also_fini(&also);
+    return status;
 }
 
 const struct sm_command sm_cmd_grow = {

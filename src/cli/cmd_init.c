@@ -145,12 +145,16 @@ static sm_exit run(struct sm_cli *cli, void *args_of_command)
     struct sm_errinfo ei = {0};
     struct sm_subject subject = {0};
     struct sm_init_cfg cfg = {.dir = a->fill.dir};
+    struct sm_also also = {0};
     sm_err err = sm_subject_load(cli, a->fill.dir, &a->fill.net, &subject, &ei);
+    if (!err) err = sm_filling_take_also(&a->fill, &also, &cfg, &ei);
     if (!err) err = decide_sizes(cli, a, &subject, &cfg, &ei);
     if (!err) err = decide_ids(cli, a, &subject, &cfg, &ei);
     if (!err && a->generate_key && !a->fill.dry_run) err = generate_key(cli, &cfg, &ei);
     sm_subject_fini(&subject);
-    return err ? sm_cli_error(cli, err, &ei) : sm_filling_run(cli, &a->fill, &cfg);
+    const sm_exit status = err ? sm_cli_error(cli, err, &ei) : sm_filling_run(cli, &a->fill, &cfg);
+    sm_also_fini(&also);
+    return status;
 }
 
 const struct sm_command sm_cmd_init = {
@@ -162,6 +166,10 @@ const struct sm_command sm_cmd_init = {
         "contradicts it is refused.\n\n"
         "Several machines may each make a part: give all of them the same --num-units and ids, and each its own "
         "--from-file and --to-file and directory, then run merge.\n\n"
+        "One data set on several disks: name a directory on each of the others by --also. The files take turns on the "
+        "disks, so that proving reads all of them at once; DIR keeps the metadata and a link to every file. What is "
+        "planned is kept: run it again with or without --also. When a new --also is given later, the files that do not "
+        "exist yet are planned again over all directories. See disks.\n\n"
         "Nothing is ever deleted or shortened, except for a partial label at the end of a file. For another size see "
         "grow and shrink.",
     .options = options,

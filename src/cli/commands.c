@@ -7,6 +7,7 @@ const struct sm_command *const sm_commands[] = {
     &sm_cmd_merge,
     &sm_cmd_grow,
     &sm_cmd_shrink,
+    &sm_cmd_disks,
     &sm_cmd_verify,
     &sm_cmd_nonce,
     &sm_cmd_prove,

@@ -9,6 +9,7 @@ extern const struct sm_command sm_cmd_bench;
 extern const struct sm_command sm_cmd_config_dump;
 extern const struct sm_command sm_cmd_decode;
 extern const struct sm_command sm_cmd_devices;
+extern const struct sm_command sm_cmd_disks;
 extern const struct sm_command sm_cmd_doctor;
 extern const struct sm_command sm_cmd_grow;
 extern const struct sm_command sm_cmd_hub;

@@ -79,21 +79,12 @@ static sm_err measure(const struct sm_init_cfg *cfg, const struct sm_cancel *can
     return err;
 }
 
-/* Free space where the directory is or will be. */
-static sm_err free_bytes(const char *dir, uint64_t *out, struct sm_errinfo *ei)
-{
-    struct stat st;
-    if (stat(dir, &st) == 0) return sm_io_free_bytes(dir, out, ei);
-    char parent[PATH_MAX];
-    if ((size_t)snprintf(parent, sizeof parent, "%s", dir) >= sizeof parent)
-        return sm_fail(ei, SM_E_ARG, "path too long: %s", dir);
-    return sm_io_free_bytes(dirname(parent), out, ei);
-}
-
 struct plan {
     struct sm_layout layout;
-    uint64_t labels, present; /* of the subset */
-    uint64_t need_bytes, free_bytes;
+    uint64_t labels, present;     /* of the subset */
+    struct sm_spread_rooms rooms; /* free with free(rooms.v) */
+    sm_err fits;                  /* SM_OK or SM_E_NOSPACE */
+    struct sm_errinfo why;
     double labels_per_s;
 };
 
@@ -127,6 +118,30 @@ static uint64_t labels_present(const struct sm_datadir_info *info, const struct 
     return n;
 }
 
+/* What is to be written where. Too little room is a result, not an error. */
+static sm_err plan_rooms(const struct sm_init_cfg *cfg, const struct sm_datadir_info *info, struct plan *out,
+                         struct sm_errinfo *ei)
+{
+    const struct sm_spread_job job = {.main_dir = cfg->dir,
+                                      .commitment = sm_commitment_of(&cfg->node_id, &cfg->commitment_atx_id),
+                                      .layout = &out->layout,
+                                      .files = info->files,
+                                      .files_n = info->files_n,
+                                      .also = cfg->also,
+                                      .also_n = cfg->also_n,
+                                      .same_disk = cfg->same_disk};
+    struct sm_spread spread = {0};
+    struct sm_errinfo why = {0};
+    bool changed;
+    sm_err err = sm_spread_load(cfg->dir, &spread, &why);
+    if (err && err != SM_E_NOTFOUND) return sm_fail(ei, err, "%s", why.text);
+    err = sm_spread_arrange(&spread, &job, &changed, &out->rooms, &out->why);
+    sm_spread_fini(&spread);
+    if (err && err != SM_E_NOSPACE) return sm_fail(ei, err, "%s", out->why.text);
+    out->fits = err;
+    return SM_OK;
+}
+
 static sm_err make_plan(const struct sm_init_cfg *cfg, struct plan *out, struct sm_errinfo *ei)
 {
     uint64_t num_labels = 0;
@@ -144,15 +159,36 @@ static sm_err make_plan(const struct sm_init_cfg *cfg, struct plan *out, struct 
                       NEW_FILE_MULTIPLE);
     out->labels = sm_layout_subset_labels(&out->layout);
     out->present = labels_present(&info, &out->layout);
-    out->need_bytes = (out->labels - out->present) * SM_LABEL_BYTES;
+    if (!err) err = plan_rooms(cfg, &info, out, ei);
     sm_datadir_info_fini(&info);
-    return err ? err : free_bytes(cfg->dir, &out->free_bytes, ei);
+    return err;
 }
 
 sm_err sm_filling_check(const struct sm_init_cfg *cfg, struct sm_errinfo *ei)
 {
-    struct plan ignored = {0};
-    return make_plan(cfg, &ignored, ei);
+    struct plan plan = {0};
+    const sm_err err = make_plan(cfg, &plan, ei);
+    free(plan.rooms.v);
+    return err;
+}
+
+static uint64_t free_bytes(const struct sm_spread_rooms *rooms)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < rooms->n; i++) sum += rooms->v[i].free_bytes;
+    return sum;
+}
+
+static json_t *rooms_json(const struct sm_spread_rooms *rooms)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < rooms->n; i++) {
+        json_t *o = json_pack("{s:s}", "path", rooms->v[i].path);
+        json_object_set_new(o, "need_bytes", sm_cli_json_u64(rooms->v[i].need_bytes));
+        json_object_set_new(o, "free_bytes", sm_cli_json_u64(rooms->v[i].free_bytes));
+        json_array_append_new(list, o);
+    }
+    return list;
 }
 
 static sm_exit report_plan(struct sm_cli *cli, const struct sm_init_cfg *cfg, const struct plan *p)
@@ -163,10 +199,13 @@ static sm_exit report_plan(struct sm_cli *cli, const struct sm_init_cfg *cfg, co
                p->layout.files, sm_text_bytes((double)cfg->max_file_size, a));
     sm_cli_say(cli, "labels     %s, of which %s are on disk", sm_text_count(p->labels, a),
                sm_text_count(p->present, b));
-    const bool fits = p->free_bytes >= p->need_bytes;
-    sm_cli_say(cli, "disk       %s needed, %s free%s%s%s", sm_text_bytes((double)p->need_bytes, a),
-               sm_text_bytes((double)p->free_bytes, b), sm_cli_paint(cli, SM_PAINT_BAD),
-               fits ? "" : ": not enough space", sm_cli_paint(cli, SM_PAINT_OFF));
+    const bool fits = !p->fits;
+    for (size_t i = 0; i < p->rooms.n; i++)
+        sm_cli_say(cli, "disk       %s needed, %s free at %s", sm_text_bytes((double)p->rooms.v[i].need_bytes, a),
+                   sm_text_bytes((double)p->rooms.v[i].free_bytes, b), p->rooms.v[i].path);
+    if (!fits)
+        sm_cli_say(cli, "disk       %snot enough space%s: %s", sm_cli_paint(cli, SM_PAINT_BAD),
+                   sm_cli_paint(cli, SM_PAINT_OFF), p->why.text);
     sm_cli_say(cli, "time       %s at %s labels/s (%s), measured for a second", sm_text_eta(seconds, eta),
                sm_text_count((uint64_t)p->labels_per_s, a), sm_text_rate(p->labels_per_s * SM_LABEL_BYTES, c));
     sm_cli_say(cli, "nothing was written (dry run)");
@@ -180,8 +219,10 @@ static sm_exit report_plan(struct sm_cli *cli, const struct sm_init_cfg *cfg, co
     json_object_set_new(o, "to_file", sm_cli_json_u64(p->layout.to));
     json_object_set_new(o, "labels", sm_cli_json_u64(p->labels));
     json_object_set_new(o, "labels_present", sm_cli_json_u64(p->present));
-    json_object_set_new(o, "need_bytes", sm_cli_json_u64(p->need_bytes));
-    json_object_set_new(o, "free_bytes", sm_cli_json_u64(p->free_bytes));
+    json_object_set_new(o, "need_bytes", sm_cli_json_u64((p->labels - p->present) * SM_LABEL_BYTES));
+    json_object_set_new(o, "free_bytes", sm_cli_json_u64(free_bytes(&p->rooms)));
+    json_object_set_new(o, "disks", rooms_json(&p->rooms));
+    json_object_set_new(o, "problem", fits ? json_null() : json_string(p->why.text));
     json_object_set_new(o, "labels_per_s", sm_cli_json_real(p->labels_per_s));
     json_object_set_new(o, "estimated_seconds", sm_cli_json_real(seconds));
     sm_cli_json(cli, o);
@@ -199,7 +240,9 @@ static sm_exit dry_run(struct sm_cli *cli, struct sm_init_cfg *cfg)
         err = measure(cfg, cli->cancel, &plan.labels_per_s, &ei);
         free(cfg->engines);
     }
-    return err ? sm_cli_error(cli, err, &ei) : report_plan(cli, cfg, &plan);
+    const sm_exit status = err ? sm_cli_error(cli, err, &ei) : report_plan(cli, cfg, &plan);
+    free(plan.rooms.v);
+    return status;
 }
 
 /* ---- running ---- */
@@ -255,6 +298,16 @@ static void say_result(struct sm_cli *cli, const struct sm_init_cfg *cfg, const 
         if (r->engines[i].quarantined)
             sm_cli_say(cli, "%s (%s) was taken out of service: %s", r->engines[i].device, r->engines[i].variant,
                        r->engines[i].why);
+}
+
+sm_err sm_filling_take_also(const struct sm_filling_args *args, struct sm_also *also, struct sm_init_cfg *cfg,
+                            struct sm_errinfo *ei)
+{
+    sm_err err = sm_also_parse(&args->also, also, ei);
+    cfg->also = also->v;
+    cfg->also_n = also->n;
+    cfg->same_disk = args->same_disk;
+    return err;
 }
 
 sm_exit sm_filling_run(struct sm_cli *cli, const struct sm_filling_args *args, struct sm_init_cfg *cfg)

@@ -2,6 +2,7 @@
 #ifndef SM_CLI_FILLING_H
 #define SM_CLI_FILLING_H
 
+#include "cli/also.h"
 #include "cli/subject.h"
 #include "post/init.h"
 
@@ -10,12 +11,16 @@ struct sm_filling_args {
     struct sm_net_args net;
     struct sm_engine_args engine;
     uint32_t num_units, scrypt_n, recheck;
-    struct sm_text_list throttle;
+    struct sm_text_list throttle, also;
     uint64_t batch, checkpoint;
-    bool no_direct_io, dry_run;
+    bool no_direct_io, dry_run, same_disk;
 };
 #define SM_FILLING_OPTIONS(T, m)                                                                                   \
     SM_DIR_OPTION(T, m.dir), SM_NET_OPTIONS(T, m.net), SM_SCRYPT_N_OPTION(T, m.scrypt_n),                          \
+        SM_OPT_LIST(T, m.also, "also", NULL, "DIR[=SIZE]",                                                         \
+                    "put data files into this directory too, on a disk of its own, up to SIZE of them; may be "    \
+                    "repeated; naming --dir here limits that one"),                                                \
+        SM_OPT_FLAG(T, m.same_disk, "same-disk", "several directories on one file system are meant"),              \
         SM_ENGINE_OPTIONS(T, m.engine),                                                                            \
         SM_OPT_U64(T, m.batch, "batch", NULL, 1, UINT32_MAX, "LABELS", "labels that an engine computes at a time", \
                    .default_note = "about half a second of work"),                                                 \
@@ -33,6 +38,10 @@ struct sm_filling_args {
 /* What can be refused without engines and before anything is written: contradicting metadata (more units are fine with
  * cfg->grow), sizes, file range. Free space is not looked at. For --dry-run, and before a key is made. */
 SM_MUST_CHECK sm_err sm_filling_check(const struct sm_init_cfg *cfg, struct sm_errinfo *ei);
+
+/* The further directories into `cfg`; `also` is to be released after the run. */
+SM_MUST_CHECK sm_err sm_filling_take_also(const struct sm_filling_args *args, struct sm_also *also,
+                                          struct sm_init_cfg *cfg, struct sm_errinfo *ei);
 
 /* Takes `cfg` with ids, sizes and N decided; fills in engines, progress and I/O choices from `args`, runs (or only
  * explains, with --dry-run), and reports. */

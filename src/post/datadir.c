@@ -15,6 +15,7 @@
 
 #include "post/datadir_list.h"
 #include "post/sidecar.h"
+#include "post/spread.h"
 #include "util/bytes.h"
 #include "util/io.h"
 #include "util/text.h"
@@ -68,11 +69,10 @@ static sm_err lock_open(const char *dir, const char *path, bool exclusive, int *
     return sm_fail(ei, err, "%s", why.text);
 }
 
-sm_err sm_dirlock_take(const char *dir, bool exclusive, struct sm_dirlock *out, struct sm_errinfo *ei)
+static sm_err lock_one(const char *dir, bool exclusive, int *out_fd, struct sm_errinfo *ei)
 {
     char path[PATH_MAX];
     int fd = -1;
-    *out = SM_DIRLOCK_NONE;
     sm_err err = sm_io_path(path, sizeof path, dir, SM_LOCK_FILE, ei);
     if (err) return err;
     err = lock_open(dir, path, exclusive, &fd, ei);
@@ -91,16 +91,80 @@ sm_err sm_dirlock_take(const char *dir, bool exclusive, struct sm_dirlock *out, 
     }
     give_to_owner(fd, dir);
     if (exclusive) leave_pid(fd);
-    out->fd = fd;
+    *out_fd = fd;
     return SM_OK;
+}
+
+sm_err sm_dirlock_take_main(const char *dir, bool exclusive, struct sm_dirlock *out, struct sm_errinfo *ei)
+{
+    *out = SM_DIRLOCK_NONE;
+    return lock_one(dir, exclusive, &out->fd, ei);
+}
+
+static bool same_file(int fd, const char *path)
+{
+    struct stat a, b;
+    return fd >= 0 && fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Two locks of one process on one file exclude each other like those of two. */
+static bool holds(const struct sm_dirlock *l, const char *dir)
+{
+    char path[PATH_MAX];
+    if (sm_io_path(path, sizeof path, dir, SM_LOCK_FILE, NULL)) return false;
+    bool yes = same_file(l->fd, path);
+    for (size_t i = 0; i < l->others_n; i++) yes = yes || same_file(l->others[i], path);
+    return yes;
+}
+
+sm_err sm_dirlock_add(struct sm_dirlock *l, const char *dir, bool exclusive, struct sm_errinfo *ei)
+{
+    if (holds(l, dir)) return SM_OK;
+    int *v = realloc(l->others, (l->others_n + 1) * sizeof *v);
+    if (!v) return sm_fail(ei, SM_E_NOMEM, "out of memory locking %s", dir);
+    l->others = v;
+    v[l->others_n] = -1;
+    sm_err err = lock_one(dir, exclusive, &v[l->others_n], ei);
+    if (!err) l->others_n++;
+    return err;
+}
+
+static sm_err lock_others(const char *dir, bool exclusive, struct sm_dirlock *l, struct sm_errinfo *ei)
+{
+    struct sm_spread s = {0};
+    struct sm_errinfo why = {0};
+    sm_err err = sm_spread_load(dir, &s, &why);
+    if (err == SM_E_NOTFOUND) return SM_OK;
+    if (err) return sm_fail(ei, err, "%s", why.text);
+    for (size_t i = 1; i < s.dirs_n && !err; i++) {
+        err = sm_spread_check_mark(&s, i, ei);
+        if (!err) err = sm_dirlock_add(l, s.dirs[i].path, exclusive, ei);
+    }
+    sm_spread_fini(&s);
+    return err;
+}
+
+sm_err sm_dirlock_take(const char *dir, bool exclusive, struct sm_dirlock *out, struct sm_errinfo *ei)
+{
+    sm_err err = sm_dirlock_take_main(dir, exclusive, out, ei);
+    if (!err) err = lock_others(dir, exclusive, out, ei);
+    if (err) sm_dirlock_release(out);
+    return err;
+}
+
+static void unlock_one(int fd)
+{
+    /* While we hold it, shared or not, nobody else's pid is in there; a later reader's must not be mistaken for ours. */
+    if (fd >= 0 && ftruncate(fd, 0) != 0) { /* read-only: nothing of ours is in it */
+    }
+    sm_io_close(fd);
 }
 
 void sm_dirlock_release(struct sm_dirlock *l)
 {
-    /* While we hold it, shared or not, nobody else's pid is in there; a later reader's must not be mistaken for ours. */
-    if (l->fd >= 0 && ftruncate(l->fd, 0) != 0) { /* read-only: nothing of ours is in it */
-    }
-    sm_io_close(l->fd);
+    for (size_t i = 0; i < l->others_n; i++) unlock_one(l->others[i]);
+    free(l->others);
+    unlock_one(l->fd);
     *l = SM_DIRLOCK_NONE;
 }
 
@@ -162,6 +226,29 @@ static sm_err compare_with_layout(const char *dir, struct sm_datadir_info *info,
     return sm_datadir_compare(info->files, info->files_n, &part, problems, ei);
 }
 
+/* Directories that are not there, and files in those that are which have no name here. */
+static sm_err look_at_disks(const char *dir, struct sm_sentences *problems, struct sm_errinfo *ei)
+{
+    struct sm_spread s = {0};
+    struct sm_errinfo why = {0};
+    sm_err err = sm_spread_load(dir, &s, &why);
+    if (err == SM_E_NOTFOUND) return SM_OK;
+    if (err) return sm_sentences_add(problems, ei, "%s", why.text);
+    for (size_t i = 1; i < s.dirs_n && !err; i++) {
+        uint64_t n = 0;
+        sm_err bad = sm_spread_check_mark(&s, i, &why);
+        if (!bad) bad = sm_spread_count_unlinked(&s, dir, i, &n, &why);
+        if (bad)
+            err = sm_sentences_add(problems, ei, "%s", why.text);
+        else if (n)
+            err = sm_sentences_add(
+                problems, ei, "%" PRIu64 " data files in %s have no link here: restore it by smesher disks --relink", n,
+                s.dirs[i].path);
+    }
+    sm_spread_fini(&s);
+    return err;
+}
+
 static sm_err read_metadata(const char *dir, struct sm_datadir_info *info, struct sm_errinfo *ei)
 {
     sm_err err = sm_metadata_load(dir, &info->meta, &info->meta_from_backup, ei);
@@ -177,7 +264,8 @@ sm_err sm_datadir_inspect(const char *dir, struct sm_datadir_info *out, struct s
 {
     struct sm_datadir_info info = {0};
     struct sm_sentences problems = {0};
-    sm_err err = sm_datadir_list(dir, &info.files, &info.files_n, &problems, ei);
+    sm_err err = look_at_disks(dir, &problems, ei); /* first: a missing disk explains what follows */
+    if (!err) err = sm_datadir_list(dir, &info.files, &info.files_n, &problems, ei);
     if (err) goto out;
     for (size_t i = 0; i < info.files_n; i++) info.labels += info.files[i].bytes / SM_LABEL_BYTES;
 

@@ -12,13 +12,21 @@
 
 #define SM_LOCK_FILE "smesher.lock"
 
-/* Advisory flock on SM_LOCK_FILE in the directory: writers exclusive, readers shared. SM_E_BUSY names the holder's pid
- * when it is known. A read-only directory can be locked shared without the file. Released by close or death. */
+/* Advisory flock on SM_LOCK_FILE in the directory, and in every other directory of a data set that is spread over several
+ * (post/spread.h), each of which must be there with its mark: writers exclusive, readers shared. SM_E_BUSY names the holder's
+ * pid when it is known; SM_E_IO a directory whose disk is missing. A read-only directory can be locked shared without the
+ * file. Released by release or death. */
 struct sm_dirlock {
     int fd;
+    int *others; /* of the other directories; owned */
+    size_t others_n;
 };
 #define SM_DIRLOCK_NONE ((struct sm_dirlock){.fd = -1}) /* what release accepts before take */
 SM_MUST_CHECK sm_err sm_dirlock_take(const char *dir, bool exclusive, struct sm_dirlock *out, struct sm_errinfo *ei);
+/* Of the directory itself alone; of one more. A directory that is locked by `l` already is locked once. */
+SM_MUST_CHECK sm_err sm_dirlock_take_main(const char *dir, bool exclusive, struct sm_dirlock *out,
+                                          struct sm_errinfo *ei);
+SM_MUST_CHECK sm_err sm_dirlock_add(struct sm_dirlock *l, const char *dir, bool exclusive, struct sm_errinfo *ei);
 void sm_dirlock_release(struct sm_dirlock *l);
 
 /* One postdata_N.bin as found. */
@@ -26,6 +34,7 @@ struct sm_datafile {
     uint64_t number;
     uint64_t bytes;
     uint64_t allocated_bytes; /* st_blocks * 512: sparse files show */
+    uint64_t device;          /* st_dev: which disk */
 };
 
 typedef enum sm_datadir_status {

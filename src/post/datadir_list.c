@@ -96,6 +96,7 @@ static sm_err list_entry(const char *dir, const char *name, struct listing *l, s
     if (!S_ISREG(st.st_mode)) return sm_sentences_add(problems, ei, "%s is not a regular file", name);
     f.bytes = (uint64_t)st.st_size;
     f.allocated_bytes = (uint64_t)st.st_blocks * 512;
+    f.device = st.st_dev;
     return listing_add(l, &f, ei);
 }
 

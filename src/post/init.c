@@ -163,7 +163,8 @@ static sm_err begin(struct sm_init_run *r, struct sm_errinfo *ei)
 {
     const uint64_t from = scan_from(r);
     const bool fresh = !r->has_meta, whole = r->layout.from == 0 && r->layout.to == r->layout.files - 1;
-    sm_err err = cut_tails(r, ei);
+    sm_err err = r->spread_changed ? sm_spread_begin(&r->spread, r->cfg->dir, &r->lock, ei) : SM_OK;
+    if (!err) err = cut_tails(r, ei);
     if (err) return err;
     if (fresh) fresh_metadata(r);
     if (fresh || r->meta_from_backup) err = save_metadata(r, ei);
@@ -302,6 +303,7 @@ sm_err sm_init_run(const struct sm_init_cfg *cfg, const struct sm_cancel *cancel
     if (r) {
         sm_label_farm_free(r->farm);
         sm_metadata_fini(&r->meta);
+        sm_spread_fini(&r->spread);
         sm_dirlock_release(&r->lock);
         free(r->parts);
     }

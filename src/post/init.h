@@ -12,6 +12,7 @@
 #include "post/merge.h"
 #include "post/nonce.h"
 #include "post/shrink.h"
+#include "post/spread.h"
 #include "util/cancel.h"
 #include "util/err.h"
 
@@ -43,6 +44,9 @@ struct sm_init_cfg {
     uint64_t max_file_size; /* new data: a multiple of 128, >= 1024 */
     uint32_t scrypt_n;
     uint64_t from_file, to_file;     /* SM_LAYOUT_ALL = default */
+    const struct sm_spread_want *also; /* more directories, one per disk: post/spread.h */
+    size_t also_n;
+    bool same_disk; /* several of them on one file system are meant */
     struct sm_label_engine *engines; /* taken over, also on failure */
     size_t engines_n;
     uint64_t checkpoint_bytes; /* fsync interval; 0 = default 256 MiB */
@@ -71,7 +75,8 @@ struct sm_init_result {
  *                  grow, a smaller one always (that is `shrink`), scrypt N differs from what the stored labels prove,
  *                  files beyond the layout or longer than it says exist
  *   SM_E_BUSY      another process has the directory
- *   SM_E_NOSPACE   the file system has less room than the labels still to write (text shows both)
+ *   SM_E_NOSPACE   a file system has less room than the labels still to write there (text shows both)
+ *   SM_E_IO        a directory of the data set is not there: its disk is not mounted
  *   SM_E_ARG       options out of range
  * While running: SM_E_NOSPACE, SM_E_IO (run again to resume), SM_E_CANCELLED (checkpointed).
  * Grow: files are extended first and the metadata gets the new num_units last, after the nonce was re-checked against

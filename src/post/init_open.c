@@ -13,8 +13,7 @@
 #include "util/io.h"
 #include "util/text.h"
 
-#define NEW_FILE_MULTIPLE 128u   /* eight labels, or the prover of the reference loses the rest: post.md §3.3 */
-#define SMALL_FILES_BYTES 65536u /* metadata, its backup, side file, lock */
+#define NEW_FILE_MULTIPLE 128u /* eight labels, or the prover of the reference loses the rest: post.md §3.3 */
 
 /* ---- options ---- */
 
@@ -52,22 +51,26 @@ static sm_err check_options(struct sm_init_run *r, struct sm_errinfo *ei)
 
 /* ---- the directory ---- */
 
-static sm_err check_space(const char *path, uint64_t need, struct sm_errinfo *ei)
+/* Which directory gets which file, and whether there is room. */
+static sm_err arrange(struct sm_init_run *r, const struct sm_datadir_info *info, struct sm_errinfo *ei)
 {
-    uint64_t room = 0;
-    if (!need) return SM_OK;
-    sm_err err = sm_io_free_bytes(path, &room, ei);
-    if (err) return err;
-    if (room >= need + SMALL_FILES_BYTES) return SM_OK;
-    return sm_fail(ei, SM_E_NOSPACE,
-                   "the file system of %s has %" PRIu64
-                   " bytes (%.2f GiB) free, the labels still to write need %" PRIu64
-                   " (%.2f GiB): free space or choose fewer units",
-                   path, room, (double)room / (1u << 30), need, (double)need / (1u << 30));
+    const struct sm_init_cfg *c = r->cfg;
+    const struct sm_spread_job job = {.main_dir = c->dir,
+                                      .commitment = r->commitment,
+                                      .layout = &r->layout,
+                                      .files = info->files,
+                                      .files_n = info->files_n,
+                                      .also = c->also,
+                                      .also_n = c->also_n,
+                                      .same_disk = c->same_disk};
+    struct sm_spread_rooms rooms = {0};
+    sm_err err = sm_spread_arrange(&r->spread, &job, &r->spread_changed, &rooms, ei);
+    free(rooms.v);
+    return err;
 }
 
 /* A new directory only after what would be refused in it. */
-static sm_err make_directory(const struct sm_init_run *r, struct sm_errinfo *ei)
+static sm_err make_directory(struct sm_init_run *r, struct sm_errinfo *ei)
 {
     const char *dir = r->cfg->dir;
     struct stat st;
@@ -81,7 +84,8 @@ static sm_err make_directory(const struct sm_init_run *r, struct sm_errinfo *ei)
     const char *parent = dirname(copy);
     if (stat(parent, &st) != 0)
         return sm_fail_errno(ei, errno, "cannot create %s: its parent directory cannot be examined", dir);
-    err = check_space(parent, sm_layout_subset_labels(&r->layout) * SM_LABEL_BYTES, ei);
+    err = arrange(r, &(struct sm_datadir_info){0}, ei);
+    sm_spread_fini(&r->spread); /* it is arranged again when the directory is locked */
     if (err) return err;
     if (mkdir(dir, 0700) != 0 && errno != EEXIST) return sm_fail_errno(ei, errno, "cannot create directory %s", dir);
     return sm_io_sync_dir(parent, ei);
@@ -226,27 +230,18 @@ static sm_err take_files(struct sm_init_run *r, const struct sm_datadir_info *in
     return SM_OK;
 }
 
-/* What is reserved for a file already counts as written. */
-static uint64_t bytes_to_write(const struct sm_init_run *r, const struct sm_datadir_info *info)
-{
-    const struct sm_layout *l = &r->layout;
-    uint64_t need = sm_layout_subset_labels(l) * SM_LABEL_BYTES;
-    for (size_t i = 0; i < info->files_n; i++) {
-        const struct sm_datafile *f = &info->files[i];
-        if (f->number < l->from || f->number > l->to) continue;
-        const uint64_t want = sm_layout_file_labels(l, f->number) * SM_LABEL_BYTES;
-        uint64_t have = f->allocated_bytes > f->bytes ? f->allocated_bytes : f->bytes;
-        if (have > want) have = want;
-        need -= have;
-    }
-    return need;
-}
-
 static sm_err load_sidecar(struct sm_init_run *r, struct sm_errinfo *ei)
 {
     struct sm_errinfo why = {0};
     const sm_err err = sm_sidecar_load(r->cfg->dir, &r->side, &why);
     r->has_side = !err;
+    return err && err != SM_E_NOTFOUND ? sm_fail(ei, err, "%s", why.text) : SM_OK;
+}
+
+static sm_err load_spread(struct sm_init_run *r, struct sm_errinfo *ei)
+{
+    struct sm_errinfo why = {0};
+    const sm_err err = sm_spread_load(r->cfg->dir, &r->spread, &why);
     return err && err != SM_E_NOTFOUND ? sm_fail(ei, err, "%s", why.text) : SM_OK;
 }
 
@@ -259,8 +254,8 @@ static sm_err check_all(struct sm_init_run *r, const struct sm_datadir_info *inf
     sm_err err = r->has_meta ? check_metadata(r, ei) : check_file_size(r->cfg->max_file_size, true, ei);
     if (!err) err = take_files(r, info, ei);
     if (!err) err = check_sidecar(r, ei);
-    if (!err) err = check_space(r->cfg->dir, bytes_to_write(r, info), ei);
-    return err;
+    if (!err) err = load_spread(r, ei);
+    return err ? err : arrange(r, info, ei);
 }
 
 sm_err sm_init_open(struct sm_init_run *r, struct sm_errinfo *ei)

@@ -43,6 +43,8 @@ struct sm_init_run {
     struct sm_metadata meta; /* as on disk */
     bool has_side;
     struct sm_sidecar side;     /* as on disk */
+    struct sm_spread spread;    /* dirs_n > 1: the files are in several directories */
+    bool spread_changed;        /* and the manifest does not say so yet */
     bool growing;               /* the metadata's num_units is still smaller than cfg->num_units */
     struct sm_init_part *parts; /* sorted; owned */
     size_t parts_n;

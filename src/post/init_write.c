@@ -74,6 +74,7 @@ sm_err sm_init_write(struct sm_init_run *r, struct sm_errinfo *ei)
     if (err || n == 0) goto out;
     const struct sm_init_writer_cfg cfg = {
         .dir = r->cfg->dir,
+        .spread = &r->spread,
         .layout = r->layout,
         .direct_io = r->cfg->direct_io,
         .checkpoint_bytes = r->checkpoint_bytes,

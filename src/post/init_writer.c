@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "util/clock.h"
 #include "util/io.h"
@@ -88,17 +89,28 @@ static void open_direct(struct sm_init_writer *w)
     if (sm_io_set_direct(w->out.direct_fd, true)) return;
     sm_io_close(w->out.direct_fd);
     w->out.direct_fd = -1;
-    w->out.direct = false; /* the next files are on the same file system */
+    if (w->cfg.spread->dirs_n < 2) w->out.direct = false; /* the next files are on the same file system */
+}
+
+static sm_err create(struct sm_init_writer *w, uint64_t number, struct sm_errinfo *ei)
+{
+    if (w->cfg.spread->dirs_n > 1)
+        return sm_spread_create(w->cfg.spread, w->cfg.dir, number, w->out.path, &w->out.fd, ei);
+    return sm_io_open(w->out.path, O_WRONLY | O_CREAT, 0600, &w->out.fd, ei);
 }
 
 static sm_err file_open(struct sm_init_writer *w, uint64_t number, uint64_t offset, struct sm_errinfo *ei)
 {
     char name[64];
-    sm_err err = sm_io_path(w->out.path, sizeof w->out.path, w->cfg.dir, sm_layout_file_name(number, name), ei);
+    char link[PATH_MAX];
+    struct stat st;
+    sm_err err = sm_io_path(link, sizeof link, w->cfg.dir, sm_layout_file_name(number, name), ei);
     if (err) return err;
+    if (lstat(link, &st) != 0 || !S_ISLNK(st.st_mode) || !realpath(link, w->out.path)) /* errors name the disk itself */
+        memcpy(w->out.path, link, sizeof link);
     err = sm_io_open(w->out.path, O_WRONLY, 0, &w->out.fd, ei);
     if (err == SM_E_NOTFOUND) {
-        err = sm_io_open(w->out.path, O_WRONLY | O_CREAT, 0600, &w->out.fd, ei);
+        err = create(w, number, ei);
         w->out.dir_dirty |= !err;
     }
     if (err) return err;

@@ -8,6 +8,7 @@
 
 #include "post/label.h"
 #include "post/layout.h"
+#include "post/spread.h"
 
 /* Called on the writer's thread, or by finish, when every label below `position` that was put is durable. `best` covers
  * them at least. */
@@ -15,7 +16,8 @@ typedef sm_err (*sm_init_checkpoint_fn)(void *ctx, uint64_t position, const stru
                                         struct sm_errinfo *ei);
 
 struct sm_init_writer_cfg {
-    const char *dir; /* borrowed */
+    const char *dir;                /* borrowed */
+    const struct sm_spread *spread; /* borrowed; where files that do not exist yet are made */
     struct sm_layout layout;
     bool direct_io;
     uint64_t checkpoint_bytes;

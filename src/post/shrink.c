@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "post/datadir.h"
 #include "post/datadir_list.h"
 #include "post/sidecar.h"
+#include "post/spread.h"
 #include "util/io.h"
 
 struct shrink {
@@ -48,7 +50,8 @@ static sm_err load(struct shrink *s, uint32_t to_units, struct sm_errinfo *ei)
 {
     bool from_backup;
     struct sm_errinfo why = {0};
-    sm_err err = sm_datadir_list(s->dir, &s->files, &s->files_n, &s->ignored, ei);
+    sm_err err = sm_spread_check_marks(s->dir, ei);
+    if (!err) err = sm_datadir_list(s->dir, &s->files, &s->files_n, &s->ignored, ei);
     if (err) return err;
     err = sm_metadata_load(s->dir, &s->meta, &from_backup, ei);
     if (err) return err;
@@ -101,11 +104,28 @@ sm_err sm_shrink_plan(const char *dir, uint32_t to_units, struct sm_shrink_plan 
 
 /* ---- doing it ---- */
 
+/* Files that go are planned again when the data set grows. */
+static sm_err forget_plan(const struct shrink *s, struct sm_errinfo *ei)
+{
+    struct sm_spread spread = {0};
+    struct sm_errinfo why = {0};
+    sm_err err = sm_spread_load(s->dir, &spread, &why);
+    if (err == SM_E_NOTFOUND) return SM_OK;
+    if (err) return sm_fail(ei, err, "%s", why.text);
+    if (spread.stretches_n && spread.stretches[spread.stretches_n - 1].to >= s->after.files) {
+        sm_spread_cut(&spread, s->after.files);
+        err = sm_spread_save(s->dir, &spread, ei);
+    }
+    sm_spread_fini(&spread);
+    return err;
+}
+
 /* Until this is durable nothing is removed: a crash in between leaves more data than the metadata says, never less. */
 static sm_err lower_metadata(struct shrink *s, struct sm_errinfo *ei)
 {
     s->meta.num_units = s->plan.to_units;
     sm_err err = sm_metadata_save(s->dir, &s->meta, ei);
+    if (!err) err = forget_plan(s, ei);
     if (err || !s->has_side) return err;
     struct sm_sidecar *side = &s->side;
     const bool clip = side->has_subset && side->to >= s->after.files;
@@ -123,6 +143,7 @@ static sm_err remove_file(const char *path, struct sm_errinfo *ei)
     struct stat st;
     if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && realpath(path, real)) {
         sm_err err = sm_io_unlink(real, ei);
+        if (!err) err = sm_io_sync_dir(dirname(real), ei); /* before the link: a name that comes back has its link */
         if (err) return err;
     }
     return sm_io_unlink(path, ei);

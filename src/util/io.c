@@ -40,6 +40,7 @@ const struct sm_io_ops sm_io_libc_ops = {
     .rename_new = libc_rename_new,
     .unlink = unlink,
     .fsync = fsync,
+    .symlink = symlink,
 };
 
 static const struct sm_io_ops *io = &sm_io_libc_ops;
@@ -204,6 +205,13 @@ sm_err sm_io_rename_new(const char *from, const char *to, bool *out_crosses, str
     }
     if (errno == EEXIST) return sm_fail(ei, SM_E_MISMATCH, "%s exists already: %s is left where it is", to, from);
     return sm_fail_errno(ei, errno, "cannot rename %s to %s", from, to);
+}
+
+sm_err sm_io_symlink(const char *target, const char *path, struct sm_errinfo *ei)
+{
+    if (io->symlink(target, path) == 0) return SM_OK;
+    if (errno == EEXIST) return sm_fail(ei, SM_E_MISMATCH, "%s exists already: no link to %s was made", path, target);
+    return sm_fail_errno(ei, errno, "cannot make the link %s to %s", path, target);
 }
 
 sm_err sm_io_rename(const char *from, const char *to, struct sm_errinfo *ei)

@@ -26,6 +26,7 @@ struct sm_io_ops {
     int (*rename_new)(const char *from, const char *to); /* EEXIST when `to` exists */
     int (*unlink)(const char *path);
     int (*fsync)(int fd); /* directories */
+    int (*symlink)(const char *target, const char *path);
 };
 extern const struct sm_io_ops sm_io_libc_ops;
 /* Tests only, before threads start. NULL restores the C library's. */
@@ -70,6 +71,9 @@ SM_MUST_CHECK sm_err sm_io_unlink(const char *path, struct sm_errinfo *ei);
 /* Renames without ever replacing: SM_E_MISMATCH when `to` exists. *out_crosses: they are on different file systems
  * and nothing was done (the call still returns SM_OK). Follow with sm_io_sync_dir. */
 SM_MUST_CHECK sm_err sm_io_rename_new(const char *from, const char *to, bool *out_crosses, struct sm_errinfo *ei);
+
+/* Makes the symbolic link `path`; SM_E_MISMATCH when the name exists. Follow with sm_io_sync_dir. */
+SM_MUST_CHECK sm_err sm_io_symlink(const char *target, const char *path, struct sm_errinfo *ei);
 
 /* Replaces `to` if it exists. Not durable before sm_io_sync_dir. */
 SM_MUST_CHECK sm_err sm_io_rename(const char *from, const char *to, struct sm_errinfo *ei);

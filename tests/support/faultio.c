@@ -141,6 +141,11 @@ static int fault_unlink(const char *path)
     return refused(FAULT_UNLINK, path_matches(path), false) ? -1 : unlink(path);
 }
 
+static int fault_symlink(const char *target, const char *path)
+{
+    return refused(FAULT_SYMLINK, path_matches(path), false) ? -1 : symlink(target, path);
+}
+
 static const struct sm_io_ops fault_ops = {
     .open = fault_open,
     .pread = fault_pread,
@@ -151,6 +156,7 @@ static const struct sm_io_ops fault_ops = {
     .rename_new = fault_rename_new,
     .unlink = fault_unlink,
     .fsync = fault_fsync,
+    .symlink = fault_symlink,
 };
 
 void fault_set(const struct fault_plan *p)

@@ -20,6 +20,7 @@
 #define FAULT_TRUNCATE (1u << 4)
 #define FAULT_RENAME   (1u << 5)
 #define FAULT_UNLINK   (1u << 6)
+#define FAULT_SYMLINK  (1u << 7)
 
 #define FAULT_CRASH_STATUS 57
 

@@ -35,6 +35,8 @@ struct kit {
     uint64_t chunk;
     uint64_t checkpoint_bytes;
     bool direct, grow;
+    const struct sm_spread_want *also; /* more directories; in tests all are on one file system */
+    size_t also_n;
     sm_init_progress_fn progress;
     void *progress_ctx;
 };
@@ -93,6 +95,9 @@ static inline sm_err kit_run(const struct kit *k, const struct sm_cancel *cancel
         .checkpoint_bytes = k->checkpoint_bytes,
         .direct_io = k->direct,
         .grow = k->grow,
+        .also = k->also,
+        .also_n = k->also_n,
+        .same_disk = true,
         .progress = k->progress,
         .progress_ctx = k->progress_ctx,
     };

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "post/spread.h"
 #include "support/dataset.h"
 #include "support/tmpdir.h"
 
@@ -134,6 +135,34 @@ Test(discover, links_are_followed_and_loops_end)
     cr_assert_str_eq(s.found.sets[0].dir, at(&s, "elsewhere/alpha"));
     cr_assert_eq(s.found.skipped_n, 0, "%s", s.found.skipped_n ? s.found.skipped[0].why : "");
     setup_remove(&s);
+}
+
+/* The files of a data set in two directories: post/spread.h. */
+Test(discover, a_data_set_on_several_disks_is_one)
+{
+    struct setup s;
+    struct sm_errinfo ei = {0};
+    struct sm_spread_dir dirs[2] = {{".", SM_SPREAD_UNLIMITED}, {"", SM_SPREAD_UNLIMITED}};
+    struct sm_dirlock lock = SM_DIRLOCK_NONE;
+    setup_make(&s);
+    put(&s, "main", 1);
+    make_dir(&s, "other");
+    (void)snprintf(dirs[1].path, sizeof dirs[1].path, "%s", at(&s, "other"));
+    const struct sm_spread spread = {.dirs = dirs, .dirs_n = 2};
+    cr_assert_eq(sm_spread_begin(&spread, at(&s, "main"), &lock, &ei), SM_OK, "%s", ei.text);
+    sm_dirlock_release(&lock);
+    cr_assert_eq(rename(at(&s, "main/postdata_1.bin"), at(&s, "other/postdata_1.bin")), 0);
+    cr_assert_eq(symlink(at(&s, "other/postdata_1.bin"), at(&s, "main/postdata_1.bin")), 0);
+    add_root(&s, "");
+    discover(&s);
+    cr_assert(s.found.sets_n == 1 && s.found.skipped_n == 0);
+
+    cr_assert_eq(rename(at(&s, "other"), at(&s, "away")), 0);
+    discover(&s);
+    cr_assert(s.found.sets_n == 0 && s.found.skipped_n == 1);
+    cr_assert(strstr(s.found.skipped[0].why, "/other, a directory of this data set, is not there"), "%s",
+              s.found.skipped[0].why);
+    sm_rig_found_fini(&s.found);
 }
 
 Test(discover, two_directories_of_one_identity_are_both_refused)

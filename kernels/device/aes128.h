@@ -1,10 +1,23 @@
-/* device/aes128.h: AES-128 encryption of one block (FIPS-197) by table, in local memory.
+/* device/aes128.h: AES-128 encryption (FIPS-197) by table, in local memory.
  *
- * AES_TABLES 4: one table of 256 words per row of the state; 1: a single table and rotations, for devices that have
- * little local memory or pay for conflicts in its banks. Words are little-endian: byte r of word c is row r of column c.
- * Keys are public here: nothing has to take constant time. */
+ * AES_TABLES 4: one table of 256 words per row of the state; 1: a single table and rotations, for a quarter of the
+ * memory. AES_COPIES (a power of two): how often each entry is stored, side by side. With as many copies as there are
+ * banks every work item has a bank to itself, and no two of them wait for each other; with one copy a lookup of 32 items
+ * takes between three and four turns. Words are little-endian: byte r of word c is row r of column c. Keys are public
+ * here: nothing has to take constant time. */
 #ifndef SM_KERNELS_DEVICE_AES128_H
 #define SM_KERNELS_DEVICE_AES128_H
+
+/* On GPUs the words of a block must stay in registers, which neither a call nor an index unknown to the compiler allows;
+ * a processor has no use for that, and compilers for it need minutes. */
+#define KERNEL_INLINE static inline __attribute__((always_inline))
+#ifdef KERNEL_ROLLED
+#define KERNEL_UNROLL
+#else
+#define KERNEL_UNROLL _Pragma("unroll")
+#endif
+
+#define AES_WORDS (256u * AES_TABLES * AES_COPIES) /* of local memory */
 
 __constant uchar aes_sbox[256] = {
     0x63, 0x7c, 0x77, 0x7b, 0xf2, 0x6b, 0x6f, 0xc5, 0x30, 0x01, 0x67, 0x2b, 0xfe, 0xd7, 0xab, 0x76,
@@ -27,60 +40,70 @@ __constant uchar aes_sbox[256] = {
 
 /* All items of the group take part; they must meet at a barrier before the table is used. Word of s = S-box(x):
  * 2s, s, s, 3s from the lowest byte up. */
-static void aes_fill(__local uint *t, const uint first)
+KERNEL_INLINE void aes_fill(__local uint *t, const uint item)
 {
-    for (uint x = first; x < 256u; x += WG_ITEMS) {
-        const uint s = aes_sbox[x], s2 = ((s << 1) ^ ((s >> 7) * 0x1bu)) & 0xffu;
+    for (uint i = item; i < 256u * AES_COPIES; i += WG_ITEMS) {
+        const uint s = aes_sbox[i / AES_COPIES], s2 = ((s << 1) ^ ((s >> 7) * 0x1bu)) & 0xffu;
         const uint w = s2 | s << 8 | s << 16 | (s ^ s2) << 24;
-        t[x] = w;
+        t[i] = w;
 #if AES_TABLES == 4
-        t[256u + x] = rotate(w, 8u);
-        t[512u + x] = rotate(w, 16u);
-        t[768u + x] = rotate(w, 24u);
+        t[256u * AES_COPIES + i] = rotate(w, 8u);
+        t[512u * AES_COPIES + i] = rotate(w, 16u);
+        t[768u * AES_COPIES + i] = rotate(w, 24u);
 #endif
     }
 }
 
-#if AES_TABLES == 4
-#define AES_T(r, x) t[256u * (r) + (x)]
-#else
-#define AES_T(r, x) rotate(t[x], 8u * (r))
-#endif
+/* The copy that an item uses. */
+KERNEL_INLINE const __local uint *aes_own_copy(const __local uint *t, const uint item)
+{
+    return t + item % AES_COPIES;
+}
+
 #define AES_BYTE(w, r) (((w) >> (8u * (r))) & 0xffu)
+#if AES_TABLES == 4
+#define AES_T(r, x) t[(256u * (r) + (x)) * AES_COPIES]
+#else
+#define AES_T(r, x) rotate(t[(x) * AES_COPIES], 8u * (r))
+#endif
 
 /* One column of a full round, from the columns that ShiftRows brings together. */
-static uint aes_column(const __local uint *t, const uint a, const uint b, const uint c, const uint d)
+KERNEL_INLINE uint aes_column(const __local uint *t, const uint a, const uint b, const uint c, const uint d)
 {
     return AES_T(0u, AES_BYTE(a, 0u)) ^ AES_T(1u, AES_BYTE(b, 1u)) ^ AES_T(2u, AES_BYTE(c, 2u)) ^
            AES_T(3u, AES_BYTE(d, 3u));
 }
 
-/* The last round has no MixColumns: byte 1 of the first table's word is the S-box. */
-static uint aes_last_column(const __local uint *t, const uint a, const uint b, const uint c, const uint d)
+KERNEL_INLINE uint4 aes_round(const __local uint *t, const uint4 s, const uint4 key)
 {
-    return AES_BYTE(t[AES_BYTE(a, 0u)], 1u) | AES_BYTE(t[AES_BYTE(b, 1u)], 1u) << 8 |
-           AES_BYTE(t[AES_BYTE(c, 2u)], 1u) << 16 | AES_BYTE(t[AES_BYTE(d, 3u)], 1u) << 24;
+    uint4 n;
+    n.s0 = aes_column(t, s.s0, s.s1, s.s2, s.s3);
+    n.s1 = aes_column(t, s.s1, s.s2, s.s3, s.s0);
+    n.s2 = aes_column(t, s.s2, s.s3, s.s0, s.s1);
+    n.s3 = aes_column(t, s.s3, s.s0, s.s1, s.s2);
+    return n ^ key;
 }
 
-/* `k` points to 11 round keys. */
-static uint4 aes128_encrypt(const __local uint *t, const __global uint4 *k, const uint4 in)
+#define AES_SUB(x) AES_BYTE(t[(x) * AES_COPIES], 1u) /* byte 1 of the first table's word is the S-box */
+
+/* The last round has no MixColumns. */
+KERNEL_INLINE uint aes_last_column(const __local uint *t, const uint a, const uint b, const uint c, const uint d)
 {
-    uint4 s = in ^ k[0];
-#pragma unroll
-    for (uint round = 1; round < 10; round++) {
-        uint4 n;
-        n.s0 = aes_column(t, s.s0, s.s1, s.s2, s.s3);
-        n.s1 = aes_column(t, s.s1, s.s2, s.s3, s.s0);
-        n.s2 = aes_column(t, s.s2, s.s3, s.s0, s.s1);
-        n.s3 = aes_column(t, s.s3, s.s0, s.s1, s.s2);
-        s = n ^ k[round];
-    }
-    uint4 n;
-    n.s0 = aes_last_column(t, s.s0, s.s1, s.s2, s.s3);
-    n.s1 = aes_last_column(t, s.s1, s.s2, s.s3, s.s0);
-    n.s2 = aes_last_column(t, s.s2, s.s3, s.s0, s.s1);
-    n.s3 = aes_last_column(t, s.s3, s.s0, s.s1, s.s2);
-    return n ^ k[10];
+    return AES_SUB(AES_BYTE(a, 0u)) | AES_SUB(AES_BYTE(b, 1u)) << 8 | AES_SUB(AES_BYTE(c, 2u)) << 16 |
+           AES_SUB(AES_BYTE(d, 3u)) << 24;
+}
+
+/* The state before the last round, with round keys k[0 ... 9] in any address space. */
+#define AES_NINE_ROUNDS(t, k, s)                                                           \
+    do {                                                                                   \
+        (s) ^= (k)[0];                                                                     \
+        KERNEL_UNROLL for (uint r = 1; r < 10u; r++) (s) = aes_round(t, s, (k)[r]);        \
+    } while (0)
+
+/* Where byte p before the last round ends up (ShiftRows). */
+KERNEL_INLINE uint aes_offset_of(const uint p)
+{
+    return p % 4u + 4u * ((p / 4u + 4u - p % 4u) % 4u);
 }
 
 #endif

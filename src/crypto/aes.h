@@ -38,6 +38,11 @@ struct sm_scan_job {
     uint64_t difficulty_lsb;     /* 56 bits */
 };
 
+/* The last round maps single bytes: byte p of the state before it decides about byte sm_scan_offset(p) of the result.
+ * out[p] is the value that makes that byte `msb`. */
+void sm_scan_target(const struct sm_aes128 *key, uint8_t msb, uint8_t out[16]);
+unsigned sm_scan_offset(unsigned p);
+
 /* One good (label, nonce). */
 struct sm_scan_hit {
     uint32_t label; /* position in the buffer scanned */

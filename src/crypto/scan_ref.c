@@ -36,3 +36,15 @@ static size_t run(const struct sm_scan_job *job, const uint8_t *labels, size_t l
 }
 
 const struct sm_scan_ops sm_scan_ops_ref = {.run = run};
+
+unsigned sm_scan_offset(unsigned p)
+{
+    return sm_scan_offset_of(p);
+}
+
+void sm_scan_target(const struct sm_aes128 *key, uint8_t msb, uint8_t out[16])
+{
+    uint8_t unsub[256];
+    for (unsigned x = 0; x < 256; x++) unsub[sm_aes_sbox[x]] = (uint8_t)x;
+    for (unsigned p = 0; p < 16; p++) out[p] = unsub[msb ^ key->rk[10][sm_scan_offset_of(p)]];
+}

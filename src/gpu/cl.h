@@ -20,8 +20,10 @@
     X(CreateProgramWithBinary) \
     X(CreateProgramWithSource) \
     X(EnqueueFillBuffer)       \
+    X(EnqueueMapBuffer)        \
     X(EnqueueNDRangeKernel)    \
     X(EnqueueReadBuffer)       \
+    X(EnqueueUnmapMemObject)   \
     X(EnqueueWriteBuffer)      \
     X(Finish)                  \
     X(Flush)                   \

@@ -11,6 +11,7 @@
 /* Flattened at build time from kernels/<name>.cl; NUL-terminated. */
 extern const char sm_kernel_romix_source[];
 extern const char sm_kernel_scan_source[];
+extern const char sm_kernel_scan_bits_source[];
 
 #define SM_GPU_LOOKUP_GAP_MAX 8u /* beyond it recomputing costs more than any memory saved is worth */
 

@@ -1,46 +1,29 @@
 #include "gpu/scanner.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpu/device.h"
 #include "gpu/kernel.h"
 #include "gpu/program.h"
-#include "gpu/queue.h"
 #include "gpu/scanner_impl.h"
-#include "kernels/shared/scan_job.h"
 
-#define LABELS_MAX 131072u /* default */
-#define HITS_MAX   65536u  /* of a launch; at least 8 labels * SM_NONCES_MAX, so that the shortest always fits */
-#define KEY_BYTES  ((size_t)4 * SM_SCAN_KEY_WORDS)
-#define WITNESS    512u /* encrypted blocks per launch that the processor repeats: 32 marked bytes when msb is 0 */
+#define LABELS_MAX 524288u /* default: 8 MiB, so that a transfer is long against what its commands cost */
+#define PAGE       4096u   /* alignment of direct I/O */
 
-struct lane {
-    struct sm_gpu_queue queue;
-    cl_kernel kernel;
-    cl_mem job, labels, found_n, found;
-    struct sm_gpu_scan_hits hits; /* of a launch, as the device gave them, then sorted */
-    struct sm_scan_launch launch; /* here, not on a stack: commands in flight read and write them until abandoned */
-    cl_uint zero, counted;
-    uint32_t range; /* labels to try next: shrinks while hits overflow */
-    uint64_t dice;  /* where the next witnesses are */
-};
+/* Entries of the candidates' queue: what is left over, fewer than there are items, and what comes before the next look:
+ * two per item of the bitsliced kernel on average, an eighth with tables. */
+static uint32_t queue_entries(const struct sm_gpu_scanner_cfg *c)
+{
+    return c->kind == SM_GPU_SCAN_BITS ? 4 * c->wg_items : 2 * c->wg_items;
+}
 
-struct sm_gpu_scanner {
-    const struct sm_cl *cl;
-    struct sm_gpu_found dev;
-    cl_context context;
-    cl_program program;
-    cl_mem keys, lazy;
-    struct lane lane[SM_GPU_SCAN_LANES];
-    const struct sm_scan_job *job;
-    uint32_t tables, wg_items, labels_max;
-    atomic_bool lost; /* it failed or lied: nothing more is asked of it */
-    char what[96];
-};
+/* As kernels/device/scan_work.h lays it out. */
+static size_t local_bytes(const struct sm_gpu_scanner_cfg *c)
+{
+    return 4 * ((size_t)256 * c->tables * c->copies + 2 + queue_entries(c));
+}
 
 /* ---- making it ---- */
 
@@ -52,34 +35,52 @@ static sm_err make_buffer(struct sm_gpu_scanner *g, cl_mem_flags flags, size_t b
     return *out && rc == CL_SUCCESS ? SM_OK : sm_cl_fail(ei, rc, "allocating %zu bytes on %s", bytes, g->dev.info.name);
 }
 
-static sm_err set_arguments(struct sm_gpu_scanner *g, struct lane *l, struct sm_errinfo *ei)
+static sm_err make_kernel(struct sm_gpu_scanner *g, const char *name, cl_kernel *out, struct sm_errinfo *ei)
 {
-    const cl_mem args[] = {l->job, g->keys, g->lazy, l->labels, l->found_n, l->found};
     cl_int rc = CL_SUCCESS;
-    for (cl_uint i = 0; i < sizeof args / sizeof args[0] && rc == CL_SUCCESS; i++)
-        rc = g->cl->SetKernelArg(l->kernel, i, sizeof args[i], &args[i]);
-    if (rc == CL_SUCCESS)
-        rc = g->cl->SetKernelArg(l->kernel, sizeof args / sizeof args[0], (size_t)1024 * g->tables, NULL);
+    *out = g->cl->CreateKernel(g->program, name, &rc);
+    return *out && rc == CL_SUCCESS ? SM_OK : sm_cl_fail(ei, rc, "clCreateKernel %s on %s", name, g->dev.info.name);
+}
+
+/* Buffers in the order of the kernel's arguments; at `local` stands its local memory. */
+static sm_err set_arguments(struct sm_gpu_scanner *g, cl_kernel kernel, const cl_mem *args, cl_uint n, cl_uint local,
+                            struct sm_errinfo *ei)
+{
+    cl_int rc = CL_SUCCESS;
+    for (cl_uint i = 0; i < n && rc == CL_SUCCESS; i++)
+        rc = i == local ? g->cl->SetKernelArg(kernel, i, local_bytes(&g->cfg), NULL)
+                        : g->cl->SetKernelArg(kernel, i, sizeof args[i], &args[i]);
     return rc == CL_SUCCESS ? SM_OK : sm_cl_fail(ei, rc, "clSetKernelArg on %s", g->dev.info.name);
 }
 
-static sm_err make_lane(struct sm_gpu_scanner *g, struct lane *l, struct sm_errinfo *ei)
+static sm_err make_slice(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, struct sm_errinfo *ei)
 {
-    cl_int rc = CL_SUCCESS;
-    l->range = g->labels_max;
-    l->dice = UINT64_C(88172645463325252) + (uint64_t)(l - g->lane);
-    l->hits.found = calloc(HITS_MAX, sizeof *l->hits.found);
-    l->hits.keys = calloc(HITS_MAX, sizeof *l->hits.keys);
-    if (!l->hits.found || !l->hits.keys) return sm_fail(ei, SM_E_NOMEM, "out of memory for the hits of a device");
-    sm_err err = sm_gpu_queue_init(&l->queue, g->cl, g->context, g->dev.handle, g->dev.info.name, ei);
+    const size_t step = (size_t)SM_GPU_SLICE * g->cfg.wg_items, padded = (g->cfg.labels_max + step - 1) / step * step;
+    sm_err err = make_kernel(g, "scan_slice", &l->slice, ei);
+    if (!err) err = make_buffer(g, CL_MEM_READ_WRITE, 16 * padded, &l->bits, ei);
     if (err) return err;
-    l->kernel = g->cl->CreateKernel(g->program, "scan_labels", &rc);
-    if (!l->kernel || rc != CL_SUCCESS) return sm_cl_fail(ei, rc, "clCreateKernel scan_labels on %s", g->dev.info.name);
-    err = make_buffer(g, CL_MEM_READ_ONLY, sizeof(struct sm_scan_launch), &l->job, ei);
-    if (!err) err = make_buffer(g, CL_MEM_READ_ONLY, (size_t)16 * g->labels_max, &l->labels, ei);
-    if (!err) err = make_buffer(g, CL_MEM_READ_WRITE, sizeof(cl_uint), &l->found_n, ei);
-    if (!err) err = make_buffer(g, CL_MEM_WRITE_ONLY, HITS_MAX * sizeof(struct sm_scan_found), &l->found, ei);
-    return err ? err : set_arguments(g, l, ei);
+    const cl_mem args[] = {l->job, l->labels, l->bits};
+    return set_arguments(g, l->slice, args, 3, UINT32_MAX, ei);
+}
+
+static sm_err make_lane(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, struct sm_errinfo *ei)
+{
+    const bool bits = g->cfg.kind == SM_GPU_SCAN_BITS;
+    l->dice = UINT64_C(88172645463325252) + (uint64_t)(l - g->lane);
+    l->hits.found = calloc(SM_GPU_SCAN_HITS_MAX, sizeof *l->hits.found);
+    l->hits.keys = calloc(SM_GPU_SCAN_HITS_MAX, sizeof *l->hits.keys);
+    if (!l->hits.found || !l->hits.keys) return sm_fail(ei, SM_E_NOMEM, "out of memory for the hits of a device");
+    sm_err err = sm_gpu_scan_queue_init(&l->queue, g->cl, g->context, g->dev.handle, g->dev.info.name, ei);
+    if (!err) err = make_kernel(g, "scan_labels", &l->kernel, ei);
+    if (!err) err = make_buffer(g, CL_MEM_READ_ONLY, sizeof(struct sm_scan_launch), &l->job, ei);
+    if (!err) err = make_buffer(g, CL_MEM_READ_ONLY, (size_t)16 * g->cfg.labels_max, &l->labels, ei);
+    if (!err) err = make_buffer(g, CL_MEM_READ_WRITE, sizeof(struct sm_scan_counts), &l->counts, ei);
+    if (!err)
+        err = make_buffer(g, CL_MEM_WRITE_ONLY, SM_GPU_SCAN_HITS_MAX * sizeof(struct sm_scan_found), &l->found, ei);
+    if (!err && bits) err = make_slice(g, l, ei);
+    if (err) return err;
+    const cl_mem args[] = {l->job, g->keys, g->lazy, l->labels, l->counts, l->found, NULL, l->bits};
+    return set_arguments(g, l->kernel, args, bits ? 8 : 7, 6, ei);
 }
 
 static void release(const struct sm_cl *cl, cl_mem m)
@@ -87,13 +88,15 @@ static void release(const struct sm_cl *cl, cl_mem m)
     if (m) (void)cl->ReleaseMemObject(m);
 }
 
-static void free_lane(struct sm_gpu_scanner *g, struct lane *l)
+static void free_lane(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l)
 {
-    sm_gpu_queue_fini(&l->queue);
+    sm_gpu_scan_queue_fini(&l->queue);
     if (l->kernel) (void)g->cl->ReleaseKernel(l->kernel);
+    if (l->slice) (void)g->cl->ReleaseKernel(l->slice);
     release(g->cl, l->job);
     release(g->cl, l->labels);
-    release(g->cl, l->found_n);
+    release(g->cl, l->bits);
+    release(g->cl, l->counts);
     release(g->cl, l->found);
     free(l->hits.found);
     free(l->hits.keys);
@@ -101,26 +104,68 @@ static void free_lane(struct sm_gpu_scanner *g, struct lane *l)
 
 static sm_err compile(struct sm_gpu_scanner *g, struct sm_errinfo *ei)
 {
-    char options[128];
-    (void)snprintf(options, sizeof options, "-cl-std=CL1.2 -DWG_ITEMS=%" PRIu32 " -DAES_TABLES=%" PRIu32, g->wg_items,
-                   g->tables);
-    return sm_gpu_program_build(g->cl, g->context, &g->dev, sm_kernel_scan_source, options, &g->program, ei);
+    char options[160];
+    const struct sm_gpu_scanner_cfg *c = &g->cfg;
+    (void)snprintf(options, sizeof options,
+                   "-cl-std=CL1.2 -DWG_ITEMS=%" PRIu32 "u -DAES_TABLES=%" PRIu32 " -DAES_COPIES=%" PRIu32
+                   "u -DSCAN_QUEUE=%" PRIu32 "u%s",
+                   c->wg_items, c->tables, c->copies, queue_entries(c),
+                   g->dev.info.type == SM_GPU_TYPE_CPU ? " -DKERNEL_ROLLED" : "");
+    return sm_gpu_program_build(g->cl, g->context, &g->dev,
+                                c->kind == SM_GPU_SCAN_BITS ? sm_kernel_scan_bits_source : sm_kernel_scan_source,
+                                options, &g->program, ei);
 }
 
-static sm_err choose(struct sm_gpu_scanner *g, const struct sm_gpu_scanner_cfg *c, struct sm_errinfo *ei)
+static sm_err check_cfg(const struct sm_gpu_scanner_cfg *c, struct sm_errinfo *ei)
 {
+    if (c->tables != 0 && c->tables != 1 && c->tables != 4)
+        return sm_fail(ei, SM_E_ARG, "%" PRIu32 " AES tables: must be 1 or 4", c->tables);
+    if (c->copies > 32 || (c->copies & (c->copies - 1)))
+        return sm_fail(ei, SM_E_ARG, "%" PRIu32 " copies of the AES tables: must be 1, 2, 4, 8, 16 or 32", c->copies);
+    if (c->labels_max > SM_SCAN_COUNT_MAX)
+        return sm_fail(ei, SM_E_ARG, "%" PRIu32 " labels per scan: at most %u", c->labels_max, SM_SCAN_COUNT_MAX);
+    return SM_OK;
+}
+
+/* What nobody set: on GPUs the kernel without waits for local memory, as far as that reaches; on processors, which run
+ * the items of a group one after the other and have caches, the plain one. */
+static void fill_in(struct sm_gpu_scanner_cfg *c, bool cpu, size_t wg_max, size_t local_max)
+{
+    if (c->kind == SM_GPU_SCAN_DEFAULT) c->kind = SM_GPU_SCAN_TABLES;
+    const bool bits = c->kind == SM_GPU_SCAN_BITS;
+    if (c->tables == 0) c->tables = cpu ? 4 : 1;
+    if (c->wg_items == 0) {
+        c->wg_items = cpu || bits ? 64 : 256;
+        if (wg_max && c->wg_items > wg_max) c->wg_items = (uint32_t)wg_max;
+    }
+    if (c->copies == 0) {
+        c->copies = cpu || c->tables == 4 ? 1 : bits ? 8 : 32;
+        while (c->copies > 1 && local_bytes(c) > local_max) c->copies /= 2;
+    }
+    if (c->labels_max == 0) c->labels_max = LABELS_MAX;
+}
+
+static sm_err choose(struct sm_gpu_scanner *g, const struct sm_gpu_scanner_cfg *cfg, struct sm_errinfo *ei)
+{
+    sm_err err = check_cfg(cfg, ei);
+    if (err) return err;
     size_t wg_max = 0;
+    cl_ulong local_max = 32768; /* the least that OpenCL allows */
     if (g->cl->GetDeviceInfo(g->dev.handle, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof wg_max, &wg_max, NULL) != CL_SUCCESS)
         wg_max = 0;
+    (void)g->cl->GetDeviceInfo(g->dev.handle, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local_max, &local_max, NULL);
+    struct sm_gpu_scanner_cfg *c = &g->cfg;
+    *c = *cfg;
+    fill_in(c, g->dev.info.type == SM_GPU_TYPE_CPU, wg_max, (size_t)local_max);
+    g->compute_units = g->dev.info.compute_units ? g->dev.info.compute_units : 1;
     if (wg_max && c->wg_items > wg_max)
         return sm_fail(ei, SM_E_ARG, "%s allows groups of at most %zu work items, %" PRIu32 " were asked for",
                        g->dev.info.name, wg_max, c->wg_items);
-    g->wg_items = c->wg_items ? c->wg_items : 64;
-    if (wg_max && g->wg_items > wg_max) g->wg_items = (uint32_t)wg_max;
-    g->tables = c->kind == SM_GPU_SCAN_ROTATE ? 1 : 4;
-    g->labels_max = c->labels_max ? c->labels_max : LABELS_MAX;
-    (void)snprintf(g->what, sizeof g->what, "kernel=scan tables=%" PRIu32 " wg=%" PRIu32 " labels=%" PRIu32, g->tables,
-                   g->wg_items, g->labels_max);
+    if (local_bytes(c) > local_max)
+        return sm_fail(ei, SM_E_ARG, "%s has %zu bytes of local memory, this scan needs %zu", g->dev.info.name,
+                       (size_t)local_max, local_bytes(c));
+    (void)snprintf(g->what, sizeof g->what, "kernel=%s tables=%" PRIu32 " copies=%" PRIu32 " wg=%" PRIu32,
+                   c->kind == SM_GPU_SCAN_BITS ? "scan_bits" : "scan", c->tables, c->copies, c->wg_items);
     return SM_OK;
 }
 
@@ -130,8 +175,12 @@ static sm_err open_all(struct sm_gpu_scanner *g, struct sm_errinfo *ei)
     g->context = g->cl->CreateContext(NULL, 1, &g->dev.handle, NULL, NULL, &rc);
     if (!g->context || rc != CL_SUCCESS) return sm_cl_fail(ei, rc, "clCreateContext on %s", g->dev.info.name);
     sm_err err = compile(g, ei);
-    if (!err) err = make_buffer(g, CL_MEM_READ_ONLY, SM_GPU_SCAN_GROUPS_MAX * KEY_BYTES, &g->keys, ei);
-    if (!err) err = make_buffer(g, CL_MEM_READ_ONLY, 16 * SM_GPU_SCAN_GROUPS_MAX * KEY_BYTES, &g->lazy, ei);
+    if (!err)
+        err =
+            make_buffer(g, CL_MEM_READ_ONLY, SM_GPU_SCAN_GROUPS_MAX * sm_gpu_scan_key_bytes(g->cfg.kind), &g->keys, ei);
+    if (!err)
+        err = make_buffer(g, CL_MEM_READ_ONLY, (size_t)SM_GPU_SCAN_GROUPS_MAX * 16 * SM_SCAN_LAZY_ROWS * 16, &g->lazy,
+                          ei);
     for (unsigned i = 0; i < SM_GPU_SCAN_LANES && !err; i++) err = make_lane(g, &g->lane[i], ei);
     return err ? err : sm_gpu_scan_selftest(g, ei);
 }
@@ -153,20 +202,52 @@ sm_err sm_gpu_scanner_new(const char *device_id, const struct sm_gpu_scanner_cfg
     return SM_OK;
 }
 
+static void unpin(struct sm_gpu_scanner *g)
+{
+    struct sm_gpu_scan_queue *q = &g->lane[0].queue;
+    if (g->pinned_at && g->cl->EnqueueUnmapMemObject(q->q, g->pinned, g->pinned_at, 0, NULL, NULL) == CL_SUCCESS)
+        (void)g->cl->Finish(q->q);
+    release(g->cl, g->pinned);
+    g->pinned = NULL;
+    g->pinned_at = NULL;
+}
+
 void sm_gpu_scanner_free(struct sm_gpu_scanner *g)
 {
     if (!g) return;
+    if (g->pinned) unpin(g);
     for (unsigned i = 0; i < SM_GPU_SCAN_LANES; i++) free_lane(g, &g->lane[i]);
-    if (g->keys) release(g->cl, g->keys);
-    if (g->lazy) release(g->cl, g->lazy);
+    release(g->cl, g->keys);
+    release(g->cl, g->lazy);
     if (g->program) (void)g->cl->ReleaseProgram(g->program);
     if (g->context) (void)g->cl->ReleaseContext(g->context);
     free(g);
 }
 
+sm_err sm_gpu_scanner_pin(struct sm_gpu_scanner *g, size_t bytes, uint8_t **out, struct sm_errinfo *ei)
+{
+    if (g->pinned) return sm_fail(ei, SM_E_STATE, "%s has given memory already", g->dev.info.id);
+    sm_err err = make_buffer(g, CL_MEM_READ_ONLY | CL_MEM_ALLOC_HOST_PTR, bytes + PAGE, &g->pinned, ei);
+    if (err) {
+        release(g->cl, g->pinned);
+        g->pinned = NULL;
+        return err;
+    }
+    cl_int rc = CL_SUCCESS;
+    g->pinned_at = g->cl->EnqueueMapBuffer(g->lane[0].queue.q, g->pinned, CL_TRUE, CL_MAP_WRITE, 0, bytes + PAGE, 0,
+                                           NULL, NULL, &rc);
+    if (!g->pinned_at || rc != CL_SUCCESS) {
+        g->pinned_at = NULL;
+        unpin(g);
+        return sm_cl_fail(ei, rc, "mapping %zu bytes for %s", bytes, g->dev.info.name);
+    }
+    *out = (uint8_t *)g->pinned_at + (PAGE - (uintptr_t)g->pinned_at % PAGE) % PAGE;
+    return SM_OK;
+}
+
 size_t sm_gpu_scanner_labels_max(const struct sm_gpu_scanner *g)
 {
-    return g->labels_max;
+    return g->cfg.labels_max;
 }
 
 const char *sm_gpu_scanner_describe(const struct sm_gpu_scanner *g)
@@ -174,135 +255,27 @@ const char *sm_gpu_scanner_describe(const struct sm_gpu_scanner *g)
     return g->what;
 }
 
-/* ---- running it ---- */
-
-/* `p` is read until the queue has drained. */
-static sm_err put(struct sm_gpu_scanner *g, struct lane *l, cl_mem to, const void *p, size_t n, struct sm_errinfo *ei)
-{
-    cl_event ev = NULL;
-    const cl_int rc = g->cl->EnqueueWriteBuffer(l->queue.q, to, CL_FALSE, 0, n, p, 0, NULL, &ev);
-    return sm_gpu_queue_push(&l->queue, rc, ev, NULL, 0, "clEnqueueWriteBuffer", ei);
-}
-
-static sm_err get(struct sm_gpu_scanner *g, struct lane *l, cl_mem from, void *p, size_t n, struct sm_errinfo *ei)
-{
-    cl_event ev = NULL;
-    const cl_int rc = g->cl->EnqueueReadBuffer(l->queue.q, from, CL_FALSE, 0, n, p, 0, NULL, &ev);
-    sm_err err = sm_gpu_queue_push(&l->queue, rc, ev, NULL, 0, "clEnqueueReadBuffer", ei);
-    return err ? err : sm_gpu_queue_drain(&l->queue, ei);
-}
+/* ---- its job ---- */
 
 sm_err sm_gpu_scanner_set_job(struct sm_gpu_scanner *g, const struct sm_scan_job *job, struct sm_errinfo *ei)
 {
     if (job->groups_n == 0 || job->groups_n > SM_GPU_SCAN_GROUPS_MAX)
         return sm_fail(ei, SM_E_ARG, "%" PRIu32 " nonce groups: must be 1 to %u", job->groups_n,
                        SM_GPU_SCAN_GROUPS_MAX);
-    const uint32_t n = job->groups_n;
-    struct lane *l = &g->lane[0];
-    uint8_t *keys = malloc(17 * n * KEY_BYTES);
-    if (!keys) return sm_fail(ei, SM_E_NOMEM, "out of memory for the keys of %" PRIu32 " nonce groups", n);
-    for (uint32_t i = 0; i < n; i++) {
-        memcpy(keys + i * KEY_BYTES, job->groups[i].key.rk, KEY_BYTES);
-        for (uint32_t o = 0; o < 16; o++)
-            memcpy(keys + (n + 16 * (size_t)i + o) * KEY_BYTES, job->groups[i].lazy[o].rk, KEY_BYTES);
-    }
-    sm_err err = put(g, l, g->keys, keys, n * KEY_BYTES, ei);
-    if (!err) err = put(g, l, g->lazy, keys + n * KEY_BYTES, 16 * n * KEY_BYTES, ei);
-    if (!err) err = sm_gpu_queue_drain(&l->queue, ei);
-    if (err) sm_gpu_queue_abandon(&l->queue); /* nothing may read the keys after the return */
+    const size_t keys_bytes = job->groups_n * sm_gpu_scan_key_bytes(g->cfg.kind);
+    const size_t lazy_bytes = (size_t)job->groups_n * 16 * SM_SCAN_LAZY_ROWS * 16;
+    struct sm_gpu_scan_lane *l = &g->lane[0];
+    uint8_t *keys = malloc(keys_bytes + lazy_bytes);
+    if (!keys) return sm_fail(ei, SM_E_NOMEM, "out of memory for the keys of %" PRIu32 " nonce groups", job->groups_n);
+    sm_gpu_scan_keys(g->cfg.kind, job, keys);
+    sm_gpu_scan_lazy_keys(job, keys + keys_bytes);
+    sm_err err = sm_gpu_scan_put(g, l, g->keys, keys, keys_bytes, ei);
+    if (!err) err = sm_gpu_scan_put(g, l, g->lazy, keys + keys_bytes, lazy_bytes, ei);
+    if (!err) err = sm_gpu_scan_drain(&l->queue, ei);
+    if (err) sm_gpu_scan_abandon(&l->queue); /* nothing may read the keys after the return */
     free(keys);
     g->job = job;
-    if (err) atomic_store(&g->lost, true);
-    return err;
-}
-
-/* Witnesses of a launch: somewhere in it, never more than it has. */
-static void place_witnesses(struct lane *l, struct sm_scan_launch *launch, const struct sm_scan_job *job)
-{
-    uint64_t *x = &l->dice;
-    *x ^= *x << 13, *x ^= *x >> 7, *x ^= *x << 17;
-    uint32_t n = WITNESS / job->groups_n;
-    if (n < 4) n = 4;
-    if (n > launch->count) n = launch->count;
-    launch->witness_n = n;
-    launch->witness_first = launch->first + (uint32_t)(*x % (launch->count - n + 1));
-    /* Half of the marked bytes, or more where the difficulty is easier already. */
-    const uint64_t half = UINT64_C(1) << 55;
-    launch->witness_lsb = job->difficulty_lsb > half ? job->difficulty_lsb : half;
-}
-
-/* One launch over [first, first + n) of the labels on the device. *fits false: too many hits, nothing is known. */
-static sm_err scan_range(struct sm_gpu_scanner *g, struct lane *l, uint32_t first, uint32_t n, bool *fits,
-                         struct sm_errinfo *ei)
-{
-    struct sm_scan_launch *launch = &l->launch;
-    l->counted = 0;
-    *launch = (struct sm_scan_launch){.lsb = g->job->difficulty_lsb,
-                                      .first = first,
-                                      .count = n,
-                                      .groups_n = g->job->groups_n,
-                                      .msb = g->job->difficulty_msb,
-                                      .hits_max = HITS_MAX};
-    place_witnesses(l, launch, g->job);
-    sm_err err = put(g, l, l->job, launch, sizeof *launch, ei);
-    if (!err) err = put(g, l, l->found_n, &l->zero, sizeof l->zero, ei);
-    if (err) return err;
-    const size_t local = g->wg_items, global = (n + local - 1) / local * local;
-    cl_event ev = NULL;
-    const cl_int rc = g->cl->EnqueueNDRangeKernel(l->queue.q, l->kernel, 1, NULL, &global, &local, 0, NULL, &ev);
-    err = sm_gpu_queue_push(&l->queue, rc, ev, NULL, 0, "scan_labels", ei);
-    if (!err) err = get(g, l, l->found_n, &l->counted, sizeof l->counted, ei);
-    *fits = l->counted <= HITS_MAX;
-    l->hits.n = *fits ? l->counted : 0;
-    if (!err && l->hits.n) err = get(g, l, l->found, l->hits.found, l->hits.n * sizeof *l->hits.found, ei);
-    return err;
-}
-
-static uint32_t smaller_range(uint32_t n)
-{
-    return n / 2 < 8 ? 8 : n / 2 & ~UINT32_C(7);
-}
-
-static sm_err scan_all(struct sm_gpu_scanner *g, struct lane *l, const uint8_t *labels, uint32_t labels_n,
-                       sm_scan_emit emit, void *ctx, size_t *out_done, struct sm_errinfo *ei)
-{
-    sm_err err = put(g, l, l->labels, labels, (size_t)16 * labels_n, ei);
-    uint32_t first = 0;
-    while (!err && first < labels_n) {
-        bool fits = false;
-        const uint32_t left = labels_n - first, n = left < l->range ? left : l->range;
-        err = scan_range(g, l, first, n, &fits, ei);
-        if (!err && !fits && n <= 8)
-            err = sm_fail(ei, SM_E_DEVICE, "%s reports more hits than there are", g->dev.info.id);
-        if (!err && !fits) {
-            l->range = smaller_range(n);
-            continue;
-        }
-        if (!err) err = sm_gpu_scan_confirm(g->job, labels, &l->launch, &l->hits, g->dev.info.id, ei);
-        if (err) break;
-        if (!sm_gpu_scan_emit(g->job, labels, &l->launch, &l->hits, emit, ctx)) break;
-        if (l->hits.n < HITS_MAX / 4 && l->range < g->labels_max) l->range *= 2;
-        first += n;
-    }
-    *out_done = first;
-    return err;
-}
-
-sm_err sm_gpu_scanner_run(struct sm_gpu_scanner *g, unsigned lane, const uint8_t *labels, size_t labels_n,
-                          sm_scan_emit emit, void *ctx, size_t *out_done, struct sm_errinfo *ei)
-{
-    struct lane *l = &g->lane[lane];
-    *out_done = 0;
-    if (lane >= SM_GPU_SCAN_LANES || labels_n > g->labels_max || !g->job)
-        return sm_fail(ei, SM_E_ARG, "scan of %zu labels in lane %u: at most %" PRIu32 ", after a job was set",
-                       labels_n, lane, g->labels_max);
-    if (atomic_load(&g->lost))
-        return sm_fail(ei, SM_E_DEVICE, "%s (%s) failed earlier and is no longer used", g->dev.info.id,
-                       g->dev.info.name);
-    if (labels_n == 0) return SM_OK;
-    sm_err err = scan_all(g, l, labels, (uint32_t)labels_n, emit, ctx, out_done, ei);
-    if (!err) err = sm_gpu_queue_drain(&l->queue, ei);
-    if (err) sm_gpu_queue_abandon(&l->queue); /* nothing may read the labels after the return */
+    for (unsigned i = 0; i < SM_GPU_SCAN_LANES; i++) g->lane[i].range = sm_gpu_scan_first_range(g);
     if (err) atomic_store(&g->lost, true);
     return err;
 }

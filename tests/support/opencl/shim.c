@@ -224,6 +224,19 @@ ENQUEUE(clEnqueueWriteBuffer,
          cl_event *ev),
         (q, m, b, o, n, p, wn, w, ev))
 
+ENQUEUE(clEnqueueUnmapMemObject, (cl_command_queue q, cl_mem m, void *p, cl_uint wn, const cl_event *w, cl_event *ev),
+        (q, m, p, wn, w, ev))
+
+EXPORT CL_API_ENTRY void *CL_API_CALL clEnqueueMapBuffer(cl_command_queue q, cl_mem m, cl_bool b, cl_map_flags f,
+                                                         size_t o, size_t n, cl_uint wn, const cl_event *w,
+                                                         cl_event *ev, cl_int *rc)
+{
+    const int act = due("clEnqueueMapBuffer");
+    if (!act) return REAL(clEnqueueMapBuffer)(q, m, b, f, o, n, wn, w, ev, rc);
+    if (rc) *rc = act == ACT_NULL ? CL_SUCCESS : act;
+    return NULL;
+}
+
 EXPORT CL_API_ENTRY cl_int CL_API_CALL clEnqueueReadBuffer(cl_command_queue q, cl_mem m, cl_bool b, size_t o, size_t n,
                                                            void *p, cl_uint wn, const cl_event *w, cl_event *ev)
 {

@@ -24,6 +24,7 @@ struct sm_prove_progress {
     uint32_t pass; /* from 0 */
     uint32_t nonce_first, nonce_end;
     uint32_t groups_done, groups_total; /* k2pow of this pass */
+    uint32_t groups_remote;             /* of groups_done: made by cfg.k2pow, not here */
     uint64_t hashes;                    /* of the current group */
     double expected_hashes;             /* per group */
     uint64_t bytes_done, bytes_total;   /* of this pass, contiguous from the start */

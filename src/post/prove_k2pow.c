@@ -114,6 +114,7 @@ static sm_err on_found(void *ctx, size_t i, uint64_t pow, bool *out_valid, struc
     w->done[i] = true;
     keep(p, &w->jobs[i], pow);
     p->progress.groups_done++;
+    p->progress.groups_remote++;
     sm_prove_report(p);
     return SM_OK;
 }
@@ -162,7 +163,7 @@ static sm_err take_cached(struct sm_prover *p, struct wanted *w, struct sm_errin
 sm_err sm_prove_k2pow(struct sm_prover *p, struct sm_errinfo *ei)
 {
     p->progress.phase = SM_PROVE_K2POW;
-    p->progress.groups_done = 0;
+    p->progress.groups_done = p->progress.groups_remote = 0;
     p->progress.groups_total = groups_of(p);
     if (p->pass.has_pow) return verify_restored(p, ei);
     struct wanted w = {.p = p};

@@ -6,6 +6,13 @@
 
 static const double span_s[SM_METER_SPANS] = {10, 60, 900};
 
+void sm_meter_begin(struct sm_meter *m, uint64_t value, uint64_t now_ns)
+{
+    m->value = value;
+    m->at_ns = now_ns;
+    m->started = 1;
+}
+
 void sm_meter_update(struct sm_meter *m, uint64_t value, uint64_t now_ns)
 {
     if (!m->started || value < m->value) {

@@ -13,6 +13,8 @@ struct sm_meter { /* zero-initialise */
     double seconds;              /* measured so far: short runs must not drag the zero of their start along */
 };
 
+/* The counter is `value` now, and the time since the last call was spent on something else: it does not count. */
+void sm_meter_begin(struct sm_meter *m, uint64_t value, uint64_t now_ns);
 /* The counter is `value` now. A value below the one before restarts the meter. */
 void sm_meter_update(struct sm_meter *m, uint64_t value, uint64_t now_ns);
 /* The steadiest rate there is; 0 when nothing was measured. */

@@ -9,10 +9,12 @@
 #include "rig/rig_impl.h"
 
 #include "http/server.h"
+#include "post/difficulty.h"
 #include "util/clock.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/text.h"
+#include "util/u256.h"
 
 #define ID_DIGITS_MIN 10u /* of a node ID, where an operator names an identity */
 
@@ -244,10 +246,20 @@ bool sm_rig_take_found(struct sm_rig *r, struct sm_rig_found *out)
     return has;
 }
 
-static struct sm_sched_identity sched_identity(const struct sm_rig_dataset *d)
+/* Of one pass, on average; 0: unknown. */
+static double k2pow_hashes(const struct sm_post_params *p, const struct sm_rig_dataset *d)
+{
+    uint8_t difficulty[32];
+    if (sm_k2pow_difficulty(p->pow_difficulty, d->num_units, difficulty, NULL)) return 0;
+    const double threshold = sm_u256_to_double(difficulty);
+    return threshold > 0 ? 0x1p256 / threshold * ((double)d->nonces / SM_NONCES_PER_GROUP) : 0;
+}
+
+static struct sm_sched_identity sched_identity(const struct sm_rig *r, const struct sm_rig_dataset *d)
 {
     return (struct sm_sched_identity){.disks = d->disks,
                                       .bytes = SM_LABEL_BYTES * d->num_units * d->labels_per_unit,
+                                      .hashes = k2pow_hashes(&r->setup->params, d),
                                       .window_ns = d->window_s * SM_NS_PER_S,
                                       .paused = d->paused};
 }
@@ -277,7 +289,7 @@ static sm_err add(struct sm_rig *r, struct sm_rig_dataset *d, struct sm_errinfo 
     if (ids) r->ids = ids;
     struct sm_rig_identity *id = ids ? calloc(1, sizeof *id) : NULL;
     if (!id) return sm_fail(ei, SM_E_NOMEM, "out of memory");
-    const struct sm_sched_identity what = sched_identity(d);
+    const struct sm_sched_identity what = sched_identity(r, d);
     sm_err err = sm_sched_add(r->sched, &what, id, &id->sched, ei);
     if (err) {
         free(id);
@@ -305,7 +317,7 @@ static struct sm_rig_identity *find(struct sm_rig *r, const struct sm_node_id *n
 static void update(struct sm_rig_identity *id, struct sm_rig_dataset *d)
 {
     const bool moved = strcmp(id->set.dir, d->dir) != 0;
-    const struct sm_sched_identity what = sched_identity(d);
+    const struct sm_sched_identity what = sched_identity(id->rig, d);
     sm_sched_change(id->sched, &what);
     free(id->set.dir);
     id->set = *d;

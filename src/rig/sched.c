@@ -54,6 +54,7 @@ sm_err sm_sched_add(struct sm_sched *s, const struct sm_sched_identity *what, vo
     id->paused = what->paused;
     id->deadline_ns = id->retry_at_ns = SM_SCHED_NEVER;
     s->ids[s->n++] = id;
+    s->planned = false;
     *out = id;
     return SM_OK;
 }
@@ -66,12 +67,14 @@ void sm_sched_remove(struct sm_sched_id *id)
         s->ids[i] = s->ids[--s->n];
         break;
     }
+    s->planned = false;
     free(id);
 }
 
 void sm_sched_change(struct sm_sched_id *id, const struct sm_sched_identity *what)
 {
     id->what = *what;
+    id->s->planned = false;
 }
 
 bool sm_sched_running(const struct sm_sched_id *id)
@@ -89,7 +92,7 @@ bool sm_disks_shared(const struct sm_disks *a, const struct sm_disks *b)
 
 /* ---- who is next ---- */
 
-bool sm_sched_before(const struct sm_sched_id *a, const struct sm_sched_id *b)
+static bool is_before(const struct sm_sched_id *a, const struct sm_sched_id *b)
 {
     return a->deadline_ns != b->deadline_ns ? a->deadline_ns < b->deadline_ns : a->seq < b->seq;
 }
@@ -97,7 +100,12 @@ bool sm_sched_before(const struct sm_sched_id *a, const struct sm_sched_id *b)
 static int by_urgency(const void *a, const void *b)
 {
     const struct sm_sched_id *x = *(struct sm_sched_id *const *)a, *y = *(struct sm_sched_id *const *)b;
-    return sm_sched_before(x, y) ? -1 : sm_sched_before(y, x);
+    return is_before(x, y) ? -1 : is_before(y, x);
+}
+
+void sm_sched_sort(struct sm_sched *s)
+{
+    if (s->n) qsort(s->ids, s->n, sizeof(struct sm_sched_id *), by_urgency);
 }
 
 static void grant(struct sm_sched_id *id)
@@ -127,10 +135,12 @@ static bool disks_free(const struct sm_sched *s, size_t at)
     return s->cfg.scans_max == 0 || scans < s->cfg.scans_max;
 }
 
+/* Ends every event that may change who waits for what. */
 static void dispatch(struct sm_sched *s)
 {
+    s->planned = false;
     if (s->shutdown) return;
-    if (s->n) qsort(s->ids, s->n, sizeof(struct sm_sched_id *), by_urgency);
+    sm_sched_sort(s);
     for (size_t i = 0; i < s->n; i++) {
         struct sm_sched_id *id = s->ids[i];
         if (id->stopping) continue;
@@ -191,7 +201,8 @@ static void launch(struct sm_sched_id *id, uint64_t now_ns)
     id->hold = id->wish = NEED_NONE;
     id->run_challenge = id->challenge;
     id->progress = (struct sm_prove_progress){0};
-    id->hashes_before = 0;
+    id->hashes_done = 0;
+    id->metered = NULL;
     sm_err err = s->ops.start(s->ctx, id->owner, &id->challenge, &ei);
     if (!err) return;
     id->running = false;
@@ -252,6 +263,7 @@ void sm_sched_gate(struct sm_sched_id *id, sm_prove_phase phase, uint64_t now_ns
     id->hold = NEED_NONE;
     id->wish = need_of(phase);
     id->gated = true;
+    id->metered = NULL;
     id->verifying = phase == SM_PROVE_VERIFY;
     id->progress.phase = phase;
     dispatch(id->s);

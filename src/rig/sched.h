@@ -63,6 +63,7 @@ void sm_sched_free(struct sm_sched *s); /* accepts NULL; no run is left */
 struct sm_sched_identity {
     struct sm_disks disks;
     uint64_t bytes;     /* of its labels */
+    double hashes;      /* that the k2pow of a pass takes on average; 0 = unknown */
     uint64_t window_ns; /* from the first request of a challenge to its deadline; 0 = unknown */
     bool paused;
 };

@@ -1,7 +1,8 @@
 /* rig/sched_impl.h: what the scheduler's files share; nobody else includes it.
  *
  *   sched.c       events: requests, gates, ends, retries
- *   sched_view.c  what the displays show, estimates */
+ *   sched_view.c  what the displays show
+ *   sched_eta.c   when the proofs will be there */
 #ifndef SM_RIG_SCHED_IMPL_H
 #define SM_RIG_SCHED_IMPL_H
 
@@ -34,8 +35,15 @@ struct sm_sched_id {
     bool gated;            /* passed the first gate: the proof was not in the store */
     bool verifying;
     struct sm_prove_progress progress;
-    uint64_t hashes_before; /* of the groups that are finished */
+    uint64_t hashes_done; /* of this run */
     struct sm_meter bytes, hashes;
+    const struct sm_meter *metered; /* by the last progress; NULL: none, waiting does not count */
+
+    struct { /* sched_eta.c: good while s->planned */
+        int turn;
+        bool placed;
+        double end_s; /* from now; negative: unknown */
+    } plan;
 
     bool has_last;
     bool delivered; /* `last`, in this process; last.fetched remembers earlier ones too */
@@ -50,6 +58,7 @@ struct sm_sched {
     size_t n, room;
     uint64_t seq;
     bool shutdown;
+    bool planned; /* nothing has changed since the last plan */
     struct sm_sched_counts counts;
 };
 
@@ -57,7 +66,7 @@ static inline bool sm_sched_active(const struct sm_sched_id *id)
 {
     return id->has_challenge && !id->done && !id->failed;
 }
-bool sm_sched_before(const struct sm_sched_id *a, const struct sm_sched_id *b); /* is more urgent */
+void sm_sched_sort(struct sm_sched *s); /* the most urgent first */
 
 /* Seconds until the proof, waiting included; negative: unknown. */
 double sm_sched_eta(const struct sm_sched_id *id);

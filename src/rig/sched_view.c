@@ -4,19 +4,27 @@
 #include "rig/sched_impl.h"
 #include "util/clock.h"
 
-/* p->hashes counts those of one group and starts again with the next. */
-static uint64_t total_hashes(struct sm_sched_id *id, const struct sm_prove_progress *p)
+/* p->hashes counts those of one group and starts again with the next. Of other machines' groups nobody knows more than what
+ * they take on average. */
+static uint64_t new_hashes(const struct sm_prove_progress *before, const struct sm_prove_progress *p)
 {
-    if (p->hashes < id->progress.hashes) id->hashes_before += id->progress.hashes;
-    return id->hashes_before + p->hashes;
+    const uint64_t here = p->hashes < before->hashes ? p->hashes : p->hashes - before->hashes;
+    const uint32_t groups = p->groups_remote > before->groups_remote ? p->groups_remote - before->groups_remote : 0;
+    return here + (uint64_t)(p->expected_hashes * groups);
 }
 
 void sm_sched_progress(struct sm_sched_id *id, const struct sm_prove_progress *p, uint64_t now_ns)
 {
-    const uint64_t hashes = total_hashes(id, p);
-    if (p->phase == SM_PROVE_K2POW) sm_meter_update(&id->hashes, hashes, now_ns);
-    if (p->phase == SM_PROVE_SCAN) sm_meter_update(&id->bytes, p->bytes_done, now_ns);
+    id->hashes_done += new_hashes(&id->progress, p);
+    struct sm_meter *meter = p->phase == SM_PROVE_K2POW ? &id->hashes : p->phase == SM_PROVE_SCAN ? &id->bytes : NULL;
+    const uint64_t value = meter == &id->hashes ? id->hashes_done : p->bytes_done;
+    if (meter && meter == id->metered)
+        sm_meter_update(meter, value, now_ns);
+    else if (meter)
+        sm_meter_begin(meter, value, now_ns);
+    id->metered = meter;
     id->progress = *p;
+    id->s->planned = false;
 }
 
 const char *sm_sched_phase_name(sm_sched_phase p)
@@ -54,63 +62,6 @@ static void message_of(const struct sm_sched_id *id, uint64_t now_ns, char *out,
         (void)snprintf(out, room, "waits for the processors");
     else if (id->wish == NEED_DISK)
         (void)snprintf(out, room, "waits for disk %s", id->what.disks.n ? id->what.disks.name[0] : "");
-}
-
-/* ---- estimates ---- */
-
-static double k2pow_left_s(const struct sm_sched_id *id)
-{
-    const struct sm_prove_progress *p = &id->progress;
-    const bool needed = !id->running || id->hold == NEED_CPU || id->wish == NEED_CPU || !id->gated;
-    if (!needed) return 0;
-    const double rate = sm_meter_rate(&id->hashes);
-    if (rate <= 0 || p->groups_total == 0) return -1;
-    const double hashes = p->expected_hashes * (p->groups_total - p->groups_done) - (double)p->hashes;
-    return hashes > 0 ? hashes / rate : 0;
-}
-
-/* Any identity's rate on the same disk will do for one that has not read yet. */
-static double read_rate(const struct sm_sched_id *id)
-{
-    double rate = sm_meter_rate(&id->bytes);
-    for (size_t i = 0; rate <= 0 && i < id->s->n; i++)
-        if (sm_disks_shared(&id->s->ids[i]->what.disks, &id->what.disks)) rate = sm_meter_rate(&id->s->ids[i]->bytes);
-    return rate;
-}
-
-/* Of this pass; whether another one is needed nobody knows. */
-static double read_left_s(const struct sm_sched_id *id)
-{
-    if (id->running && id->verifying) return 0;
-    const double rate = read_rate(id);
-    const uint64_t done = id->hold == NEED_DISK ? id->progress.bytes_done : 0;
-    if (rate <= 0) return -1;
-    return done < id->what.bytes ? (double)(id->what.bytes - done) / rate : 0;
-}
-
-static double add(double a, double b)
-{
-    return a < 0 || b < 0 ? -1 : a + b;
-}
-
-/* What is read before it on its disks. The k2pow of others overlaps with that and is left out. */
-static double wait_s(const struct sm_sched_id *id)
-{
-    double sum = 0;
-    if (id->hold == NEED_DISK || id->verifying) return 0;
-    for (size_t i = 0; i < id->s->n; i++) {
-        const struct sm_sched_id *other = id->s->ids[i];
-        if (other == id || !sm_sched_active(other) || other->paused) continue;
-        if (other->hold != NEED_DISK && !sm_sched_before(other, id)) continue;
-        if (sm_disks_shared(&other->what.disks, &id->what.disks)) sum = add(sum, read_left_s(other));
-    }
-    return sum;
-}
-
-double sm_sched_eta(const struct sm_sched_id *id)
-{
-    if (!sm_sched_active(id) || id->paused) return -1;
-    return add(add(k2pow_left_s(id), read_left_s(id)), wait_s(id));
 }
 
 void sm_sched_look(const struct sm_sched_id *id, uint64_t now_ns, struct sm_sched_view *out)

@@ -579,6 +579,100 @@ Test(sched, estimates_and_warns_before_the_deadline)
     sm_sched_free(w.s);
 }
 
+static void hashes(struct world *w, unsigned i, uint32_t groups_done, uint64_t n)
+{
+    const struct sm_prove_progress p = {
+        .phase = SM_PROVE_K2POW, .groups_done = groups_done, .groups_total = 4, .hashes = n, .expected_hashes = 1000};
+    sm_sched_progress(w->f[i].id, &p, w->now);
+}
+
+static double eta(const struct world *w, unsigned i)
+{
+    struct sm_sched_view v;
+    sm_sched_look(w->f[i].id, w->now, &v);
+    return v.eta_s;
+}
+
+static void change(struct world *w, unsigned i, const char *disk, double k2pow)
+{
+    struct sm_sched_identity what = {.bytes = TB, .hashes = k2pow, .window_ns = (uint64_t)(DAY_S * 1e9)};
+    (void)strcpy(what.disks.name[what.disks.n++], disk);
+    sm_sched_change(w->f[i].id, &what);
+}
+
+/* Four wait in a row: for the processors, then for two disks. The last one is told long before its turn. */
+Test(sched, estimates_of_a_queue)
+{
+    struct world w;
+    static const char *const disks[] = {"sda", "sda", "sdb", "sdb"};
+    world_make(&w, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        add(&w, i, disks[i], NULL, DAY_S);
+        change(&w, i, disks[i], 4000);
+        w.now += SM_NS_PER_S;
+        asked(&w, i, 1);
+        gate(&w, i, SM_PROVE_K2POW);
+        cr_assert_lt(eta(&w, i), 0, "nothing was measured");
+    }
+    hashes(&w, 0, 1, 0); /* one group was kept from another time, and says nothing about speed */
+    w.now += 100 * SM_NS_PER_S;
+    hashes(&w, 0, 1, 500); /* 5 a second: 500 s for its rest, 800 s for everybody else's */
+    cr_assert_lt(eta(&w, 0), 0, "no disk was measured");
+    w.now += 500 * SM_NS_PER_S;
+    hashes(&w, 0, 2, 0);
+    hashes(&w, 0, 4, 0);
+    gate(&w, 0, SM_PROVE_SCAN);
+    reads(&w, 0, 0);
+    w.now += 100 * SM_NS_PER_S;
+    reads(&w, 0, TB / 100); /* 100 MB/s: 10 000 s for each */
+    cr_assert_float_eq(eta(&w, 0), 9900, 1);
+    cr_assert_float_eq(eta(&w, 1), 19900, 1, "%f: behind the first on its disk", eta(&w, 1));
+    const double second = eta(&w, 2), third = eta(&w, 3);
+    cr_assert_gt(second, 10000);
+    cr_assert_float_eq(third - second, 10000, 1, "%f: one after the other on the second disk", third - second);
+    /* A slower disk: only those behind it are late, though neither of them has begun. */
+    for (unsigned k = 0; k < 20; k++) {
+        w.now += 500 * SM_NS_PER_S;
+        reads(&w, 0, TB / 100 + (k + 1) * 5 * UINT64_C(1000000000)); /* 10 MB/s */
+    }
+    sm_sched_tick(w.s, w.now);
+    for (unsigned i = 0; i < 4; i++) cr_assert_eq(w.f[i].lates, i != 0 || eta(&w, 0) > w.f[0].late_left, "%u", i);
+    cr_assert_eq(w.f[1].lates, 1);
+    cr_assert_gt(w.f[1].late_left, DAY_S / 2, "in time");
+    sm_sched_free(w.s);
+}
+
+/* Workers on other machines tell no hashes; what they have finished says how fast they are. */
+Test(sched, estimates_with_workers_elsewhere)
+{
+    struct world w;
+    world_make(&w, 0);
+    add(&w, 0, "sda", NULL, DAY_S);
+    asked(&w, 0, 1);
+    gate(&w, 0, SM_PROVE_K2POW);
+    struct sm_prove_progress p = {
+        .phase = SM_PROVE_K2POW, .groups_total = 18, .groups_done = 6, .expected_hashes = 1000};
+    sm_sched_progress(w.f[0].id, &p, w.now); /* six were kept from another time */
+    for (unsigned k = 0; k < 6; k++) {
+        struct sm_sched_view v;
+        w.now += 100 * SM_NS_PER_S;
+        p.groups_done++;
+        p.groups_remote++;
+        sm_sched_progress(w.f[0].id, &p, w.now);
+        sm_sched_look(w.f[0].id, w.now, &v);
+        cr_assert_float_eq(v.hashes.rate[2], 10, 0.01, "%f", v.hashes.rate[2]);
+    }
+    gate(&w, 0, SM_PROVE_SCAN);
+    reads(&w, 0, 0);
+    w.now += 100 * SM_NS_PER_S;
+    reads(&w, 0, TB / 100);
+    gate(&w, 0, SM_PROVE_K2POW); /* the next pass */
+    p.groups_done = p.groups_remote = 0;
+    sm_sched_progress(w.f[0].id, &p, w.now);
+    cr_assert_float_eq(eta(&w, 0), 1800 + 10000, 10, "%f", eta(&w, 0));
+    sm_sched_free(w.s);
+}
+
 /* Random events over five identities and three disks; after each one the rules hold. */
 Test(sched, invariants_under_random_events)
 {

@@ -55,6 +55,13 @@ SM_MUST_CHECK sm_err sm_bench_disk(const char *dir, uint64_t bytes, const struct
 SM_MUST_CHECK sm_err sm_bench_scan(const char *variant, uint32_t nonces, unsigned threads, double seconds,
                                    const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei);
 
+/* The label scan on an OpenCL device, labels in the host's memory, tuned first when it is not yet (sm_scan_open); the row's
+ * variant says how it runs. Checked against the processor. Bound: bus (the transfer of the labels alone, in turns). The
+ * note says what the host's processors spend on it. */
+SM_MUST_CHECK sm_err sm_bench_scan_device(const char *device_id, uint32_t nonces, double seconds,
+                                          const struct sm_cancel *cancel, struct sm_bench_row *out,
+                                          struct sm_errinfo *ei);
+
 /* One pass of the real prover over a temporary data set of `bytes` in `dir` (removed afterwards) that holds no proof.
  * direct: O_DIRECT reads; otherwise from the page cache, which the file was just written through.
  * `disk_bytes_per_s` (0 = unknown) becomes the disk bound of the direct row. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bench/stage.h"
+#include "bench/stage_scan.h"
 #include "crypto/aes.h"
 #include "post/layout.h"
 #include "post/metadata.h"
@@ -123,22 +124,6 @@ static double scan_bound(void *p, double slice)
     return sm_scan_bound(s->ctx->variant, &s->ctx->job, slice);
 }
 
-static struct sm_scan_group *random_groups(uint32_t n)
-{
-    struct sm_scan_group *g = aligned_alloc(64, (n * sizeof *g + 63) / 64 * 64);
-    for (uint32_t i = 0; g && i < n; i++) {
-        uint8_t key[16];
-        randombytes_buf(key, sizeof key);
-        sm_aes128_init(&g[i].key, key);
-        for (unsigned k = 0; k < SM_NONCES_PER_GROUP; k++) {
-            randombytes_buf(key, sizeof key);
-            sm_aes128_init(&g[i].lazy[k], key);
-        }
-        g[i].nonce_base = i * SM_NONCES_PER_GROUP;
-    }
-    return g;
-}
-
 sm_err sm_bench_scan(const char *variant, uint32_t nonces, unsigned threads, double seconds,
                      const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei)
 {
@@ -153,7 +138,7 @@ sm_err sm_bench_scan(const char *variant, uint32_t nonces, unsigned threads, dou
     struct sm_bench_stat alu;
     sm_err err = sm_scan_pick(sm_cpu(), variant, &ctx.variant, ei);
     if (err) goto out;
-    groups = random_groups(ctx.job.groups_n);
+    groups = sm_bench_random_groups(ctx.job.groups_n);
     err = groups ? SM_OK : sm_fail(ei, SM_E_NOMEM, "out of memory for the keys of %" PRIu32 " nonces", nonces);
     if (err) goto out;
     ctx.job.groups = groups;

@@ -32,7 +32,7 @@ struct args {
 static const struct sm_option options[] = {
     SM_NET_OPTIONS(struct args, net),
     SM_OPT_LIST(struct args, device, "device", NULL, "ID",
-                "init: measure only cpu or this OpenCL device (see devices); may be repeated",
+                "init, prove: measure only cpu or this OpenCL device (see devices), or all; may be repeated",
                 .default_note = "cpu and every GPU"),
     SM_OPT_TEXT(struct args, variant, "variant", NULL, "NAME",
                 "init or prove: measure only this CPU variant (needs exactly one of the two stages)",
@@ -161,7 +161,9 @@ static sm_err bench_gpu_labels(struct run *r, const char *id, struct sm_errinfo 
     return err;
 }
 
-static sm_err bench_every_gpu(struct run *r, struct sm_errinfo *ei)
+typedef sm_err (*bench_device)(struct run *r, const char *id, struct sm_errinfo *ei);
+
+static sm_err bench_every_gpu(struct run *r, bench_device one, struct sm_errinfo *ei)
 {
     struct sm_gpu_device *list = NULL;
     struct sm_gpu_report report;
@@ -169,8 +171,7 @@ static sm_err bench_every_gpu(struct run *r, struct sm_errinfo *ei)
     sm_err err = sm_gpu_list(&list, &n, &report, ei);
     for (size_t i = 0; i < n && !err; i++) {
         if (list[i].type != SM_GPU_TYPE_GPU) continue; /* an OpenCL driver for the CPU only when it is asked for */
-        err =
-            list[i].problem[0] ? sm_fail(ei, SM_E_DEVICE, "%s", list[i].problem) : bench_gpu_labels(r, list[i].id, ei);
+        err = list[i].problem[0] ? sm_fail(ei, SM_E_DEVICE, "%s", list[i].problem) : one(r, list[i].id, ei);
         if (err == SM_E_DEVICE) { /* the others still count */
             sm_log(SM_LOG_WARN, "bench", "device skipped", "device=%s why=\"%s\"", list[i].id, ei->text);
             err = SM_OK;
@@ -180,17 +181,27 @@ static sm_err bench_every_gpu(struct run *r, struct sm_errinfo *ei)
     return err;
 }
 
+/* --device: the processor by `cpu`, everything else by `gpu`. */
+static sm_err bench_devices(struct run *r, sm_err (*cpu)(struct run *r, struct sm_errinfo *ei), bench_device gpu,
+                            struct sm_errinfo *ei)
+{
+    const struct sm_text_list *wanted = &r->a->device;
+    sm_err err = wanted->n == 0 ? cpu(r, ei) : SM_OK;
+    if (wanted->n == 0 && !err) err = bench_every_gpu(r, gpu, ei);
+    for (size_t i = 0; i < wanted->n && !err; i++) {
+        const bool all = strcmp(wanted->v[i], "all") == 0;
+        if (all || strcmp(wanted->v[i], "cpu") == 0) err = cpu(r, ei);
+        if (!err && all)
+            err = bench_every_gpu(r, gpu, ei);
+        else if (!err && strcmp(wanted->v[i], "cpu") != 0)
+            err = gpu(r, wanted->v[i], ei);
+    }
+    return err;
+}
+
 static sm_err stage_init(struct run *r, struct sm_errinfo *ei)
 {
-    sm_err err = SM_OK;
-    if (r->a->device.n == 0) {
-        err = bench_cpu_labels(r, ei);
-        return err ? err : bench_every_gpu(r, ei);
-    }
-    for (size_t i = 0; i < r->a->device.n && !err; i++)
-        err = strcmp(r->a->device.v[i], "cpu") == 0 ? bench_cpu_labels(r, ei)
-                                                    : bench_gpu_labels(r, r->a->device.v[i], ei);
-    return err;
+    return bench_devices(r, bench_cpu_labels, bench_gpu_labels, ei);
 }
 
 static sm_err stage_disk(struct run *r, struct sm_errinfo *ei)
@@ -215,10 +226,18 @@ static sm_err scan_variant(struct run *r, const char *name, struct sm_errinfo *e
     return SM_OK;
 }
 
-static sm_err stage_prove(struct run *r, struct sm_errinfo *ei)
+static sm_err bench_gpu_scan(struct run *r, const char *id, struct sm_errinfo *ei)
+{
+    struct sm_bench_row row;
+    sm_err err = sm_bench_scan_device(id, r->nonces, r->a->seconds, r->cli->cancel, &row, ei);
+    if (!err) row_done(r, &row);
+    return err;
+}
+
+/* The scan's variants from memory, then the whole prover. */
+static sm_err bench_cpu_scan(struct run *r, struct sm_errinfo *ei)
 {
     sm_err err = SM_OK;
-    if (r->a->variant) return scan_variant(r, r->a->variant, ei);
     for (const struct sm_scan_variant *const *v = sm_scan_all(); *v && !err; v++)
         if ((*v)->usable(sm_cpu())) err = scan_variant(r, (*v)->name, ei);
     for (int direct = 0; direct < 2 && !err; direct++) {
@@ -228,6 +247,12 @@ static sm_err stage_prove(struct run *r, struct sm_errinfo *ei)
         if (!err) row_done(r, &row);
     }
     return err;
+}
+
+static sm_err stage_prove(struct run *r, struct sm_errinfo *ei)
+{
+    if (r->a->variant) return scan_variant(r, r->a->variant, ei);
+    return bench_devices(r, bench_cpu_scan, bench_gpu_scan, ei);
 }
 
 static sm_err stage_k2pow(struct run *r, struct sm_errinfo *ei)
@@ -367,10 +392,12 @@ const struct sm_command sm_cmd_bench = {
     .summary = "measure this machine against its bounds and forecast proving",
     .details =
         "Stages: init (labels, for each CPU variant and GPU), disk (sequential direct writes and reads), prove (the "
-        "label scan from memory, and one pass of the real prover over a file), k2pow (RandomX), verify (whole "
+        "label scan from memory, for each CPU variant and GPU, and one pass of the real prover over a file), k2pow "
+        "(RandomX), verify (whole "
         "proofs). All of them by default. Each stage checks for correct results before it measures.\n\n"
         "A bound is the rate at which one resource alone would work: alu (the same code with its data in the L1 "
-        "cache), memory (the same traffic without the arithmetic), disk. The share says how much of the tightest "
+        "cache), memory (the same traffic without the arithmetic), disk, bus (the transfer to a device). The share "
+        "says how much of the tightest "
         "bound is reached. Rates are medians of several slices; the spread shows how calm the machine was.\n\n"
         "The verdict at the end says which number of nonces per pass to use, how long a proof takes, and how many "
         "units this machine can prove in the given window.\n\n"

@@ -1,5 +1,6 @@
 #include "gpu/cl.h"
 
+#include <CL/cl_icd.h>
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -8,27 +9,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Debian: ocl-icd-libopencl1; drivers ship their own, some without the version link. */
-static const char *const loaders[] = {"libOpenCL.so.1", "libOpenCL.so"};
+/* Debian: ocl-icd-libopencl1; drivers ship their own, some without the version link. Then drivers themselves. */
+static const char *const libraries[] = {"libOpenCL.so.1", "libOpenCL.so", "libnvidia-opencl.so.1", "libamdocl64.so"};
 
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
 static struct sm_cl table; /* under mu until loaded, constant afterwards */
 static bool loaded;        /* under mu */
 
-static sm_err load(struct sm_cl *t, struct sm_errinfo *ei)
+/* ---- a driver without a loader ---- */
+
+typedef void *(CL_API_CALL *address_fn)(const char *name);
+typedef cl_int(CL_API_CALL *platforms_fn)(cl_uint n, cl_platform_id *out, cl_uint *out_n);
+
+static platforms_fn driver_platforms; /* as table */
+
+static cl_int CL_API_CALL get_platforms(cl_uint n, cl_platform_id *out, cl_uint *out_n)
 {
-    const char *path = getenv("SM_OPENCL_LIBRARY");
-    void *lib = NULL;
-    if (path && *path) {
-        lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        if (!lib) return sm_fail(ei, SM_E_NOTFOUND, "no OpenCL loader (%s); check SM_OPENCL_LIBRARY", dlerror());
-    }
-    for (size_t i = 0; i < sizeof loaders / sizeof loaders[0] && !lib; i++) {
-        path = loaders[i];
-        lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    }
-    if (!lib)
-        return sm_fail(ei, SM_E_NOTFOUND, "no OpenCL loader (%s): install ocl-icd-libopencl1 and a driver", loaders[0]);
+    return driver_platforms(n, out, out_n);
+}
+
+/* Every object of a driver starts with the address of its functions. */
+static const struct _cl_icd_dispatch *dispatch_of(cl_platform_id platform)
+{
+    const struct _cl_icd_dispatch *d;
+    memcpy(&d, platform, sizeof d);
+    return d;
+}
+
+/* Names what is missing, or NULL. */
+static const char *from_driver(void *lib, struct sm_cl *t)
+{
+    void *p = dlsym(lib, "clGetExtensionFunctionAddress");
+    address_fn address;
+    cl_platform_id platform = NULL;
+    cl_uint n = 0;
+    memcpy(&address, &p, sizeof p);
+    if (!p || !(p = address("clIcdGetPlatformIDsKHR"))) return "clGetPlatformIDs";
+    memcpy(&driver_platforms, &p, sizeof p);
+    if (driver_platforms(1, &platform, &n) != CL_SUCCESS || n == 0 || !platform) return "platform";
+    const struct _cl_icd_dispatch *d = dispatch_of(platform);
+    const char *missing = NULL;
+#define TAKE(name) t->name = d->cl##name;
+    SM_CL_FUNCTIONS(TAKE)
+#undef TAKE
+    t->GetPlatformIDs = get_platforms;
+#define CHECK(name) \
+    if (!t->name) missing = "cl" #name;
+    SM_CL_FUNCTIONS(CHECK)
+#undef CHECK
+    return missing;
+}
+
+/* ---- a loader ---- */
+
+static const char *from_loader(void *lib, struct sm_cl *t)
+{
     const char *missing = NULL;
 #define LOOK_UP(name)                       \
     if (!missing) {                         \
@@ -40,9 +75,28 @@ static sm_err load(struct sm_cl *t, struct sm_errinfo *ei)
     }
     SM_CL_FUNCTIONS(LOOK_UP)
 #undef LOOK_UP
+    return missing;
+}
+
+static sm_err load(struct sm_cl *t, struct sm_errinfo *ei)
+{
+    const char *path = getenv("SM_OPENCL_LIBRARY");
+    void *lib = NULL;
+    if (path && *path) {
+        lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (!lib) return sm_fail(ei, SM_E_NOTFOUND, "no OpenCL loader (%s); check SM_OPENCL_LIBRARY", dlerror());
+    }
+    for (size_t i = 0; i < sizeof libraries / sizeof libraries[0] && !lib; i++) {
+        path = libraries[i];
+        lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    }
+    if (!lib)
+        return sm_fail(ei, SM_E_NOTFOUND, "no OpenCL loader (%s): install ocl-icd-libopencl1 and a driver",
+                       libraries[0]);
+    const char *missing = dlsym(lib, "clGetPlatformIDs") ? from_loader(lib, t) : from_driver(lib, t);
     if (!missing) return SM_OK;
     (void)dlclose(lib);
-    return sm_fail(ei, SM_E_NOTFOUND, "%s is no OpenCL 1.2 loader: it has no %s", path, missing);
+    return sm_fail(ei, SM_E_NOTFOUND, "%s is no OpenCL 1.2 loader or driver: it has no %s", path, missing);
 }
 
 sm_err sm_cl_get(const struct sm_cl **out, struct sm_errinfo *ei)

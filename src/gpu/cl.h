@@ -1,7 +1,8 @@
 /* gpu/cl.h: the OpenCL entry points, found at run time, and the translation of their failures.
  *
  * The ICD loader is opened on first use and never closed: drivers leave threads behind. Environment SM_OPENCL_LIBRARY
- * names another loader or driver by path. */
+ * names another loader, or a driver, by path: a driver is asked for its table of functions (cl_khr_icd), so that a machine
+ * with nothing but a driver needs no loader. Without a loader the drivers of NVIDIA and AMD are looked for. */
 #ifndef SM_GPU_CL_H
 #define SM_GPU_CL_H
 

@@ -9,7 +9,8 @@
 #include "gpu/program.h"
 #include "gpu/scanner_impl.h"
 
-#define LABELS_MAX 524288u /* default: 8 MiB, so that a transfer is long against what its commands cost */
+#define LABELS_GPU 524288u /* default: 8 MiB, so that a transfer is long against what its commands cost */
+#define LABELS_CPU 16384u  /* default: processors are slow, and nothing is transferred */
 #define PAGE       4096u   /* alignment of direct I/O */
 
 /* Entries of the candidates' queue: what is left over, fewer than there are items, and what comes before the next look:
@@ -142,7 +143,7 @@ static void fill_in(struct sm_gpu_scanner_cfg *c, bool cpu, size_t wg_max, size_
         c->copies = cpu || c->tables == 4 ? 1 : bits ? 8 : 32;
         while (c->copies > 1 && local_bytes(c) > local_max) c->copies /= 2;
     }
-    if (c->labels_max == 0) c->labels_max = LABELS_MAX;
+    if (c->labels_max == 0) c->labels_max = cpu ? LABELS_CPU : LABELS_GPU;
 }
 
 static sm_err choose(struct sm_gpu_scanner *g, const struct sm_gpu_scanner_cfg *cfg, struct sm_errinfo *ei)

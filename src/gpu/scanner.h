@@ -27,7 +27,7 @@ struct sm_gpu_scanner_cfg {
     uint32_t tables;     /* 1 or 4 of 256 words; see kernels/device/aes128.h */
     uint32_t copies;     /* of each table entry: 1, 2, 4 … 32 */
     uint32_t wg_items;   /* work items per group */
-    uint32_t labels_max; /* of one call; default 2^19, at most 2^20 */
+    uint32_t labels_max; /* of one call; default 2^19, processors 2^14; at most 2^20 */
 };
 
 struct sm_gpu_scanner;

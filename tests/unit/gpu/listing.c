@@ -1,5 +1,6 @@
 /* Enumeration: what is listed, under which id, what is hidden, and what is said when there is nothing. */
 #include <criterion/criterion.h>
+#include <glob.h>
 
 #include "unit/gpu/device.h"
 
@@ -268,5 +269,35 @@ Test(listing, ids_count_equal_names)
     l = list();
     cr_assert_geq(l.n, 12);
     for (unsigned k = 0; k < 12; k++) cr_assert_str_eq(l.v[k].id, named(name, k));
+    free(l.v);
+}
+
+/* The library that the first of the system's drivers is in; false when there is none. */
+static bool first_driver(char *out, size_t room)
+{
+    glob_t found;
+    bool have = false;
+    if (glob("/etc/OpenCL/vendors/*.icd", 0, NULL, &found)) return false;
+    FILE *f = fopen(found.gl_pathv[0], "r");
+    if (f && fgets(out, (int)room, f)) {
+        out[strcspn(out, "\r\n")] = '\0';
+        have = *out;
+    }
+    if (f) (void)fclose(f);
+    globfree(&found);
+    return have;
+}
+
+/* A machine with a driver and no loader. */
+Test(listing, a_driver_needs_no_loader)
+{
+    char driver[256] = "";
+    if (!first_driver(driver, sizeof driver)) cr_skip_test("no driver in /etc/OpenCL/vendors");
+    gpu_use_test_cache();
+    setenv("SM_OPENCL_LIBRARY", driver, 1);
+    struct listing l = list();
+    cr_assert(l.report.loader_found, "%s: %s", driver, l.report.problem);
+    cr_assert_gt(l.report.platforms, 0);
+    cr_assert_gt(l.n, 0, "%s: %s", driver, l.report.problem);
     free(l.v);
 }

@@ -70,10 +70,10 @@ void sm_tcp_tune(int fd, const struct sm_tcp_cfg *cfg)
 {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, or_default(cfg->idle_s, 60));
-    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, or_default(cfg->interval_s, 15));
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, or_default(cfg->idle_s, 20));
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, or_default(cfg->interval_s, 3));
     set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, or_default(cfg->probes, 4));
-    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, or_default(cfg->user_timeout_ms, 60000));
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, or_default(cfg->user_timeout_ms, 32000));
 }
 
 /* ---- listening ---- */

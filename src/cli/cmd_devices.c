@@ -6,6 +6,7 @@
 #include "crypto/aes.h"
 #include "crypto/scrypt.h"
 #include "gpu/labeler.h"
+#include "gpu/sensors.h"
 #include "util/thread.h"
 
 static const struct sm_option options[] = {SM_OPT_END};
@@ -30,7 +31,23 @@ static json_t *scan_variants(const struct sm_cpu *cpu, const char *best)
     return list;
 }
 
-static json_t *device_json(const struct sm_gpu_device *d)
+static void reading_json(json_t *o, struct sm_reading r)
+{
+    json_object_set_new(o, "temperature_c", r.has_temperature ? json_real(r.temperature_c) : json_null());
+    json_object_set_new(o, "power_w", r.has_power ? json_real(r.power_w) : json_null());
+}
+
+/* ", 54 C, 120 W", or less, or nothing. */
+static const char *reading_text(struct sm_reading r, char out[48])
+{
+    size_t n = 0;
+    out[0] = '\0';
+    if (r.has_temperature) n = (size_t)snprintf(out, 48, ", %.0f C", r.temperature_c);
+    if (r.has_power) (void)snprintf(out + n, 48 - n, ", %.0f W", r.power_w);
+    return out;
+}
+
+static json_t *device_json(const struct sm_gpu_device *d, struct sm_sensors *sensors)
 {
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:b}", "id", d->id, "type", type_names[d->type], "name",
                           d->name, "platform", d->platform, "driver", d->driver, "compute_units", (int)d->compute_units,
@@ -38,6 +55,7 @@ static json_t *device_json(const struct sm_gpu_device *d)
     json_object_set_new(o, "memory_bytes", sm_cli_json_u64(d->memory_bytes));
     json_object_set_new(o, "max_alloc_bytes", sm_cli_json_u64(d->max_alloc_bytes));
     json_object_set_new(o, "problem", d->problem[0] ? json_string(d->problem) : json_null());
+    reading_json(o, sm_sensors_read(sensors, d->id));
     return o;
 }
 
@@ -58,16 +76,17 @@ static void say_variants(struct sm_cli *cli, const char *what, const json_t *lis
 }
 
 static void say_devices(struct sm_cli *cli, const struct sm_gpu_device *devices, size_t n,
-                        const struct sm_gpu_report *report)
+                        const struct sm_gpu_report *report, struct sm_sensors *sensors)
 {
     if (!n) sm_cli_say(cli, "OpenCL devices: none");
     if (n) {
-        struct sm_table *t = sm_table_new("llllr");
-        SM_TABLE_ROW(t, "OpenCL device id", "type", "name", "platform", "memory");
+        struct sm_table *t = sm_table_new("llllrl");
+        SM_TABLE_ROW(t, "OpenCL device id", "type", "name", "platform", "memory", "now");
         for (size_t i = 0; i < n; i++) {
-            char memory[32];
+            char memory[32], now[48];
+            const char *text = reading_text(sm_sensors_read(sensors, devices[i].id), now);
             SM_TABLE_ROW(t, devices[i].id, type_names[devices[i].type], devices[i].name, devices[i].platform,
-                         sm_text_bytes((double)devices[i].memory_bytes, memory));
+                         sm_text_bytes((double)devices[i].memory_bytes, memory), text[0] ? text + 2 : "");
         }
         sm_table_say(cli, t);
         sm_table_free(t);
@@ -92,20 +111,25 @@ static sm_exit run(struct sm_cli *cli, void *args)
     if (!err) err = sm_gpu_list(&devices, &n, &report, &ei);
     if (err) return sm_cli_error(cli, err, &ei);
 
-    char features[256];
+    char features[256], reading[48];
     json_t *labels = label_variants(cpu, label->name), *scans = scan_variants(cpu, scan->name);
-    sm_cli_say(cli, "cpu: %s, %u threads (%s)", cpu->name, sm_cpu_count(),
-               sm_cpu_describe(cpu, features, sizeof features));
+    struct sm_sensors *sensors = sm_sensors_new(NULL);
+    const struct sm_reading now = sm_sensors_read(sensors, "cpu");
+    sm_cli_say(cli, "cpu: %s, %u threads (%s)%s", cpu->name, sm_cpu_count(),
+               sm_cpu_describe(cpu, features, sizeof features), reading_text(now, reading));
     say_variants(cli, "labels:", labels);
     say_variants(cli, "proof scan:", scans);
-    say_devices(cli, devices, n, &report);
+    say_devices(cli, devices, n, &report, sensors);
 
     json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(list, device_json(&devices[i]));
-    sm_cli_json(cli, json_pack("{s:{s:s, s:i, s:s, s:o, s:o}, s:{s:b, s:i, s:s, s:o}}", "cpu", "name", cpu->name,
-                               "threads", (int)sm_cpu_count(), "features", features, "label_variants", labels,
-                               "scan_variants", scans, "opencl", "loader_found", report.loader_found, "platforms",
-                               (int)report.platforms, "problem", report.problem, "devices", list));
+    for (size_t i = 0; i < n; i++) json_array_append_new(list, device_json(&devices[i], sensors));
+    json_t *document = json_pack("{s:{s:s, s:i, s:s, s:o, s:o}, s:{s:b, s:i, s:s, s:o}}", "cpu", "name", cpu->name,
+                                 "threads", (int)sm_cpu_count(), "features", features, "label_variants", labels,
+                                 "scan_variants", scans, "opencl", "loader_found", report.loader_found, "platforms",
+                                 (int)report.platforms, "problem", report.problem, "devices", list);
+    reading_json(json_object_get(document, "cpu"), now);
+    sm_cli_json(cli, document);
+    sm_sensors_free(sensors);
     free(devices);
     return SM_EXIT_DONE;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/heat.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "post/datadir.h"
@@ -21,6 +22,11 @@
 #define NEW_FILE_MULTIPLE 128u /* post.md §3.3 */
 
 /* ---- progress ---- */
+
+struct display {
+    struct sm_progress *progress;
+    struct sm_heat *heat;
+};
 
 static void on_progress(void *ctx, const struct sm_init_progress *p)
 {
@@ -42,8 +48,12 @@ static void on_progress(void *ctx, const struct sm_init_progress *p)
         now.total = now.at_start = now.files = 0;
         now.bytes_per_unit = 0;
     }
-    if (p->has_nonce) (void)snprintf(now.note, sizeof now.note, "nonce %" PRIu64, p->nonce);
-    sm_progress_update(ctx, &now);
+    const struct display *d = ctx;
+    size_t n = 0;
+    if (p->has_nonce) n = (size_t)snprintf(now.note, sizeof now.note, "nonce %" PRIu64 "  ", p->nonce);
+    sm_heat_note(d->heat, now.note + n, sizeof now.note - n);
+    if (n && !now.note[n]) now.note[n - 2] = '\0';
+    sm_progress_update(d->progress, &now);
 }
 
 /* ---- dry run ---- */
@@ -331,14 +341,18 @@ sm_exit sm_filling_run(struct sm_cli *cli, const struct sm_filling_args *args, s
     sm_signals_allow_pause();
     cfg->paused = sm_signals_paused;
 
-    struct sm_progress *progress = sm_progress_new(cli, cli->command->name);
+    struct display display = {.progress = sm_progress_new(cli, cli->command->name),
+                              .heat = sm_heat_new(cfg->engines, cfg->engines_n, args->max_temp)};
     cfg->progress = on_progress;
-    cfg->progress_ctx = progress;
+    cfg->progress_ctx = &display;
+    cfg->rests = args->max_temp ? sm_heat_rests : NULL;
+    cfg->rests_ctx = display.heat;
     static struct sm_init_result result; /* 64 engine records: too large for some stacks */
     const uint64_t start_ns = sm_clock_ns();
     err = sm_init_run(cfg, cli->cancel, &result, &ei);
     const double seconds = sm_clock_seconds_since(start_ns);
-    sm_progress_free(progress);
+    sm_progress_free(display.progress);
+    sm_heat_free(display.heat);
     free(cfg->engines);
     if (err) return sm_cli_error(cli, err, &ei);
     say_result(cli, cfg, &result, seconds);

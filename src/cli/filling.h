@@ -10,7 +10,7 @@ struct sm_filling_args {
     const char *dir;
     struct sm_net_args net;
     struct sm_engine_args engine;
-    uint32_t num_units, scrypt_n, recheck;
+    uint32_t num_units, scrypt_n, recheck, max_temp;
     struct sm_text_list throttle, also;
     uint64_t batch, checkpoint;
     bool no_direct_io, dry_run, same_disk;
@@ -27,6 +27,9 @@ struct sm_filling_args {
         SM_OPT_LIST(T, m.throttle, "throttle", NULL, "[ID=]PERCENT",                                               \
                     "let the devices, or the one with this id, work only so much of the time; may be repeated",    \
                     .default_note = "100"),                                                                        \
+        SM_OPT_U32(T, m.max_temp, "max-temp", NULL, 30, 120, "CELSIUS",                                            \
+                   "let a device rest from this temperature on until it is 5 degrees below it",                    \
+                   .default_note = "no limit"),                                                                    \
         SM_OPT_SIZE(T, m.checkpoint, "checkpoint", "256MiB", 4096, UINT64_MAX,                                     \
                     "flush to disk after every so many bytes"),                                                    \
         SM_OPT_U32(T, m.recheck, "recheck", "16", 1, 1048576, "LABELS",                                            \

@@ -310,6 +310,8 @@ static void draw_devices(struct draft *d, const struct sm_top_rig *rigs, size_t 
             if (dev->quarantined) put(&pen, ", quarantined: %s", dev->why);
             if (dev->bytes_per_s > 0) put(&pen, ", %s", sm_text_rate(dev->bytes_per_s, rate));
             if (dev->hashes_per_s > 0) put(&pen, ", %.0f H/s", dev->hashes_per_s);
+            if (dev->temperature_c >= 0) put(&pen, ", %.0f C", dev->temperature_c);
+            if (dev->power_w >= 0) put(&pen, ", %.0f W", dev->power_w);
         }
     }
 }

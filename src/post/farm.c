@@ -17,6 +17,7 @@
 
 #define SPOT_CHECKS_DEFAULT 4u
 #define POLL_NS             (50 * SM_NS_PER_MS) /* of the caller's cancel flag */
+#define REST_NS             SM_NS_PER_S         /* of the devices that are to rest */
 /* An untrusted engine has two threads: it computes for one while the other has its labels checked. */
 #define SHIFTS 2u
 
@@ -26,6 +27,7 @@ struct seat { /* an engine's place in the farm */
     pthread_t threads[SHIFTS];
     unsigned running;        /* threads; caller's thread only */
     bool computing;          /* under mu, like what follows: one call at a time */
+    bool rests;              /* its device is to do nothing */
     uint64_t rests_until_ns; /* its duty */
     uint64_t labels, busy_ns;
     bool quarantined;
@@ -44,6 +46,8 @@ struct sm_label_farm {
     unsigned spare;     /* seats kept for the fallback */
     bool (*paused)(void *ctx);
     void *paused_ctx;
+    bool (*rests)(void *ctx, const char *device);
+    void *rests_ctx;
     struct sm_cancel stop;
     pthread_mutex_t mu;
     pthread_cond_t work;      /* for engines: something to claim, an engine is free, or stop */
@@ -52,6 +56,7 @@ struct sm_label_farm {
     struct {                  /* under mu, during a run */
         const struct sm_label_job *job;
         bool paused;
+        uint64_t rests_asked_ns;
         size_t working;  /* engine threads that have not given up */
         sm_err last_err; /* why the last engine was lost */
         struct sm_errinfo last_ei;
@@ -77,7 +82,7 @@ static void wait_until(pthread_cond_t *cond, pthread_mutex_t *mu, uint64_t ns)
 /* Under mu. */
 static struct sm_piece *try_claim(struct sm_label_farm *f, struct seat *s, uint64_t now)
 {
-    if (s->computing || f->run.paused || now < s->rests_until_ns) return NULL;
+    if (s->computing || f->run.paused || s->rests || now < s->rests_until_ns) return NULL;
     return sm_farm_plan_claim(&f->plan, (size_t)(s - f->seats), now);
 }
 
@@ -247,6 +252,8 @@ static sm_err farm_init(struct sm_label_farm *f, const struct sm_label_farm_cfg 
     f->spot_checks = cfg->spot_checks ? cfg->spot_checks : SPOT_CHECKS_DEFAULT;
     f->paused = cfg->paused;
     f->paused_ctx = cfg->paused_ctx;
+    f->rests = cfg->rests;
+    f->rests_ctx = cfg->rests_ctx;
     const uint64_t cap = cfg->memory_cap_bytes, window = cap && cap < SM_LABEL_BYTES ? 1 : cap / SM_LABEL_BYTES;
     const size_t room = cfg->engines_n + f->spare;
     sm_err err = sm_farm_plan_init(&f->plan, room, window, ei);
@@ -357,6 +364,22 @@ static void look_at_pause(struct sm_label_farm *f)
     f->run.paused = paused;
 }
 
+/* Under mu, released while it asks, which may take milliseconds. Seats are added by this thread alone. */
+static void look_at_rests(struct sm_label_farm *f)
+{
+    const uint64_t now = sm_clock_ns();
+    if (!f->rests || (f->run.rests_asked_ns && now - f->run.rests_asked_ns < REST_NS)) return;
+    f->run.rests_asked_ns = now;
+    for (size_t i = 0; i < f->plan.seats_n; i++) {
+        struct seat *s = &f->seats[i];
+        pthread_mutex_unlock(&f->mu);
+        const bool rests = f->rests(f->rests_ctx, s->e.device);
+        pthread_mutex_lock(&f->mu);
+        if (s->rests && !rests) pthread_cond_broadcast(&f->work);
+        s->rests = rests;
+    }
+}
+
 /* Under mu. *out_asked: SM_E_CANCELLED is the caller's wish, not the sink's word. */
 static sm_err drive(struct sm_label_farm *f, const struct sm_cancel *cancel, sm_label_sink sink, void *ctx,
                     bool *out_asked, struct sm_errinfo *ei)
@@ -368,6 +391,7 @@ static sm_err drive(struct sm_label_farm *f, const struct sm_cancel *cancel, sm_
         *out_asked = sm_cancelled(cancel);
         if (*out_asked) return sm_fail(ei, SM_E_CANCELLED, "cancelled");
         look_at_pause(f);
+        look_at_rests(f);
         if (f->plan.head && f->plan.head->state == SM_PIECE_DONE) continue;
         if (!f->run.working) {
             err = fall_back(f, ei);
@@ -385,6 +409,7 @@ static void run_begin(struct sm_label_farm *f, const struct sm_label_job *job, c
     atomic_store(&f->stop.requested, false);
     f->run.job = job;
     look_at_pause(f);
+    look_at_rests(f);
     sm_farm_plan_begin(&f->plan, ranges, ranges_n);
     for (size_t i = 0; i < f->plan.seats_n && !sm_farm_plan_finished(&f->plan); i++)
         if (!f->seats[i].quarantined) seat_start(&f->seats[i]);

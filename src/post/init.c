@@ -57,7 +57,9 @@ sm_err sm_init_farm(struct sm_init_run *r, struct sm_errinfo *ei)
     const struct sm_label_farm_cfg cfg = {.engines = r->cfg->engines,
                                           .engines_n = r->cfg->engines_n,
                                           .paused = r->cfg->paused,
-                                          .paused_ctx = r->cfg->paused_ctx};
+                                          .paused_ctx = r->cfg->paused_ctx,
+                                          .rests = r->cfg->rests,
+                                          .rests_ctx = r->cfg->rests_ctx};
     r->engines_taken = true;
     return sm_label_farm_new(&cfg, &r->farm, ei);
 }

@@ -54,6 +54,8 @@ struct sm_init_cfg {
     bool direct_io;            /* try O_DIRECT for full blocks */
     bool (*paused)(void *ctx); /* as in struct sm_label_farm_cfg; may be NULL */
     void *paused_ctx;
+    bool (*rests)(void *ctx, const char *device); /* likewise */
+    void *rests_ctx;
     bool grow; /* num_units may exceed the metadata's: see sm_init_run */
     sm_init_progress_fn progress;
     void *progress_ctx;

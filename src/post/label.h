@@ -85,6 +85,9 @@ struct sm_label_farm_cfg {
      * about twenty times a second on the caller's thread; NULL: never. */
     bool (*paused)(void *ctx);
     void *paused_ctx;
+    /* The same for the engines of one device, about once a second: it is too hot. */
+    bool (*rests)(void *ctx, const char *device);
+    void *rests_ctx;
     uint64_t memory_cap_bytes; /* of chunks claimed and not delivered; 0 = seconds of all engines, 32 to 256 MiB */
 };
 struct sm_label_farm;

@@ -142,6 +142,7 @@ sm_err sm_rig_new(struct sm_rig_cfg *cfg, const struct sm_rig_hooks *hooks, stru
     r->lock = SM_DIRLOCK_NONE;
     r->hooks = *hooks;
     r->started_unix_s = sm_clock_wall_s();
+    r->sensors = sm_sensors_new(NULL); /* without memory for it, nothing is shown */
     if (!r->hooks.prove) r->hooks.prove = sm_prove_run;
     if (!r->hooks.wake) r->hooks.wake = no_wake;
     (void)pthread_mutex_init(&r->mu, NULL);
@@ -211,6 +212,7 @@ void sm_rig_free(struct sm_rig *r)
     for (size_t i = 0; i < r->ids_n; i++) identity_free(r->ids[i]);
     free(r->ids);
     sm_sched_free(r->sched);
+    sm_sensors_free(r->sensors);
     sm_randomx_close(r->randomx);
     sm_rig_found_fini(&r->found);
     forget_skipped(r);

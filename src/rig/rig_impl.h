@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "crypto/randomx.h"
+#include "gpu/sensors.h"
 #include "post/datadir.h"
 #include "powsvc/remote.h"
 #include "rig/rig.h"
@@ -66,6 +67,7 @@ struct sm_rig {
     struct sm_rig_identity **ids; /* changed by the loop thread alone */
     size_t ids_n;
     bool stopping;
+    struct sm_sensors *sensors; /* under mu */
     struct sm_randomx *randomx; /* held between the k2pow of one identity and that of the next */
 
     pthread_t keeper;

@@ -166,7 +166,7 @@ static bool put_skipped(struct sm_status_snapshot *s, const struct sm_rig *r)
 }
 
 /* The scan and k2pow run on the processors; other devices take part in initialization alone. */
-static bool put_cpu(struct sm_status_snapshot *s, const char *isa)
+static bool put_cpu(struct sm_status_snapshot *s, struct sm_sensors *sensors, const char *isa)
 {
     const struct sm_scan_variant *v = NULL;
     struct sm_status_device *cpu = sm_status_add_device(s);
@@ -174,6 +174,9 @@ static bool put_cpu(struct sm_status_snapshot *s, const char *isa)
     sm_status_text(cpu->id, sizeof cpu->id, "cpu");
     sm_status_text(cpu->name, sizeof cpu->name, sm_cpu()->name);
     if (sm_scan_pick(sm_cpu(), isa, &v, NULL) == SM_OK) sm_status_text(cpu->variant, sizeof cpu->variant, v->name);
+    const struct sm_reading now = sm_sensors_read(sensors, "cpu");
+    if (now.has_temperature) cpu->temperature_c = now.temperature_c;
+    if (now.has_power) cpu->power_w = now.power_w;
     for (size_t i = 0; i < s->identities_n; i++) {
         cpu->bytes_per_s += s->identities[i].read_bytes.s10;
         cpu->hashes_per_s += s->identities[i].hashes.s10;
@@ -197,7 +200,7 @@ static bool put_all(struct sm_rig *r, struct sm_status_snapshot *s, const struct
     s->errors_n = r->errors_n;
     for (size_t i = 0; i < r->ids_n; i++)
         if (!r->ids[i]->gone && !put_identity(s, r->ids[i], cfg, now)) return false;
-    return put_skipped(s, r) && put_cpu(s, cfg->prove.aes);
+    return put_skipped(s, r) && put_cpu(s, r->sensors, cfg->prove.aes);
 }
 
 sm_err sm_rig_snapshot(struct sm_rig *r, struct sm_status_snapshot *out, struct sm_errinfo *ei)

@@ -12,7 +12,7 @@ typedef enum sm_field_kind {
     SM_FIELD_U64,   /* uint64_t */
     SM_FIELD_TIME,  /* int64_t seconds since 1970; null for 0 */
     SM_FIELD_SPEED, /* double, >= 0 */
-    SM_FIELD_ETA,   /* double; null when negative */
+    SM_FIELD_KNOWN, /* double; null when negative: not known */
     SM_FIELD_RATE,  /* struct sm_status_rate: {"10s", "60s", "15min"} */
     SM_FIELD_HEX32, /* uint8_t[32] */
     SM_FIELD_MAYBE, /* uint8_t[32] behind a bool at `flag`; null when false */

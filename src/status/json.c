@@ -130,7 +130,7 @@ static json_t *value_json(const struct sm_field *f, const char *row)
         return *(const int64_t *)at ? json_integer(*(const int64_t *)at) : json_null();
     case SM_FIELD_SPEED:
         return real_json(*(const double *)at);
-    case SM_FIELD_ETA:
+    case SM_FIELD_KNOWN:
         return *(const double *)at >= 0 ? real_json(*(const double *)at) : json_null();
     case SM_FIELD_RATE:
         return rate_json(at);

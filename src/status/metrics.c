@@ -265,6 +265,15 @@ static void put_devices(FILE *f, const struct sm_status_snapshot *s)
     put_head(f, "smesher_device_hashes_per_second", "gauge", "RandomX hashes that the device computes.");
     for (size_t i = 0; i < s->devices_n; i++)
         put_named(f, "smesher_device_hashes_per_second", "device", s->devices[i].id, s->devices[i].hashes_per_s);
+    put_head(f, "smesher_device_temperature_celsius", "gauge",
+             "Temperature of the device; absent when it does not tell.");
+    for (size_t i = 0; i < s->devices_n; i++)
+        if (s->devices[i].temperature_c >= 0)
+            put_named(f, "smesher_device_temperature_celsius", "device", s->devices[i].id, s->devices[i].temperature_c);
+    put_head(f, "smesher_device_power_watts", "gauge", "Power that the device draws; absent when it does not tell.");
+    for (size_t i = 0; i < s->devices_n; i++)
+        if (s->devices[i].power_w >= 0)
+            put_named(f, "smesher_device_power_watts", "device", s->devices[i].id, s->devices[i].power_w);
 }
 
 static void put_disks(FILE *f, const struct sm_status_snapshot *s)

@@ -89,7 +89,7 @@ static bool read_value(const struct sm_field *f, const json_t *v, char *row)
         return true;
     case SM_FIELD_SPEED:
         return read_speed(v, at);
-    case SM_FIELD_ETA:
+    case SM_FIELD_KNOWN:
         *(double *)at = -1;
         return json_is_null(v) || read_speed(v, at);
     case SM_FIELD_RATE:

@@ -78,6 +78,7 @@ struct sm_status_device *sm_status_add_device(struct sm_status_snapshot *s)
     void *array = s->devices;
     struct sm_status_device *d = add(&array, &s->devices_n, sizeof *d);
     s->devices = array;
+    if (d) d->temperature_c = d->power_w = -1;
     return d;
 }
 

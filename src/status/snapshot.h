@@ -90,6 +90,7 @@ struct sm_status_device {
     char name[SM_STATUS_TEXT_ROOM];    /* of its maker */
     char variant[SM_STATUS_NAME_ROOM]; /* "vaes512", "avx2"; may be empty */
     double bytes_per_s, hashes_per_s;  /* now; 0: not in use */
+    double temperature_c, power_w;     /* now; negative: not known */
     bool quarantined;
     char why[SM_STATUS_TEXT_ROOM]; /* it is quarantined */
 };
@@ -131,7 +132,7 @@ struct sm_status_snapshot { /* zero-initialise */
     size_t errors_n;
 };
 
-/* Append a zeroed element (eta_s of an identity: unknown); valid until the next one is added. NULL: memory is short. */
+/* Append a zeroed element (eta_s of an identity, temperature and power of a device: unknown); valid until the next one is added. NULL: memory is short. */
 struct sm_status_identity *sm_status_add_identity(struct sm_status_snapshot *s);
 struct sm_status_device *sm_status_add_device(struct sm_status_snapshot *s);
 struct sm_status_disk *sm_status_add_disk(struct sm_status_snapshot *s);

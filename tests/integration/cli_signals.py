@@ -67,6 +67,36 @@ class Signals(CliTest):
         info = self.document("info", "--dir", data, status=4)
         self.assertEqual((info["status"], info["labels"]), ("started", len(seen) // 16))
 
+    def test_a_hot_device_rests(self):
+        """The processor of a made-up sysfs: too hot, then cool again; what it says is in `devices` and in the progress lines."""
+        hwmon = self.tmp / "sys" / "class" / "hwmon" / "hwmon0"
+        hwmon.mkdir(parents=True)
+        (hwmon / "name").write_text("k10temp\n")
+        (hwmon / "temp1_input").write_text("91000\n")
+        (hwmon / "power1_input").write_text("88000000\n")
+        env = environment(SM_SYSFS=str(self.tmp / "sys"))
+        cpu = self.document("devices", env={"SM_SYSFS": env["SM_SYSFS"]})["cpu"]
+        self.assertEqual((cpu["temperature_c"], cpu["power_w"]), (91, 88))
+        self.assertIn(", 91 C, 88 W", self.ok("devices", env={"SM_SYSFS": env["SM_SYSFS"]}).out)
+
+        data = self.tmp / "data"
+        process = subprocess.Popen(slow_init(data, "--max-temp", "90", "--progress-interval", "1"), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True, env=env)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        for line in process.stderr:
+            if "too hot" in line:
+                break
+        self.assertIn("temperature=91 limit=90", line)
+        self.assertFalse((data / "postdata_0.bin").exists(), "nothing is computed")
+        (hwmon / "temp1_input").write_text("84000\n")
+        for line in process.stderr:
+            if "84 C, 88 W" in line:
+                break
+        self.assertIn("labels/s", line)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(DEADLINE_S), 5)
+
     def test_a_proof_is_interrupted(self):
         data = tiny_copy(self.tmp / "data")
         hopeless = "--param", "pow_difficulty=" + "00" * 31 + "01"

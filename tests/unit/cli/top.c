@@ -76,7 +76,7 @@ Test(top, usual_frame)
         "  id abababababababababababababababababababababababababababababababab",
         "  node node:9094: registered",
         "  pass 1, nonces 0-288, k2pow 18/18, read 64.00 GiB of 256.00 GiB",
-        "cpu                Some CPU (vaes512), 200.00 MiB/s",
+        "cpu                Some CPU (vaes512), 200.00 MiB/s, 54 C, 120 W",
         "gpu-0000:01:00.0   Some GPU, quarantined: computed a wrong label",
         "1m40s ago: beta: node:9094: post service already registered",
     };

@@ -494,6 +494,54 @@ Test(farm, a_paused_farm_can_be_cancelled, .timeout = 60)
     sm_label_farm_free(f);
 }
 
+struct rests {
+    atomic_uint *called; /* by the engine that rests */
+    unsigned asked, until;
+};
+
+static bool rests(void *ctx, const char *device)
+{
+    struct rests *r = ctx;
+    if (strcmp(device, "hot") != 0) return false;
+    if (++r->asked < r->until) return true;
+    if (r->asked == r->until) cr_assert_eq(atomic_load(r->called), 0, "it worked while it was to rest");
+    return false;
+}
+
+static struct sm_label_farm *farm_with_rests(struct sm_label_engine *e, size_t n, struct rests *r)
+{
+    struct sm_label_farm *f = NULL;
+    const struct sm_label_farm_cfg cfg = {.engines = e, .engines_n = n, .rests = rests, .rests_ctx = r};
+    cr_assert_eq(sm_label_farm_new(&cfg, &f, NULL), SM_OK);
+    return f;
+}
+
+Test(farm, the_others_go_on_while_one_device_rests, .timeout = 60)
+{
+    atomic_uint called = 0;
+    struct rests r = {.called = &called, .until = UINT32_MAX};
+    struct sm_label_engine e[3] = {fake((struct fake){.called = &called}, "hot", 7, false),
+                                   fake((struct fake){0}, "b", 9, false),
+                                   fake((struct fake){.called = &called}, "hot", 100, true)};
+    struct sm_label_farm *f = farm_with_rests(e, 3, &r);
+    const char *text;
+    cr_assert_eq(run_plain(f, &text), SM_OK, "%s", text);
+    cr_assert_eq(atomic_load(&called), 0);
+    sm_label_farm_free(f);
+}
+
+Test(farm, when_all_rest_the_run_waits, .timeout = 60)
+{
+    atomic_uint called = 0;
+    struct rests r = {.called = &called, .until = 2}; /* asked once a second */
+    struct sm_label_engine e[1] = {fake((struct fake){.called = &called}, "hot", 7, true)};
+    struct sm_label_farm *f = farm_with_rests(e, 1, &r);
+    const char *text;
+    cr_assert_eq(run_plain(f, &text), SM_OK, "%s", text);
+    cr_assert_geq(r.asked, 2);
+    sm_label_farm_free(f);
+}
+
 /* At least the rest is taken; how much longer it lasts is the scheduler's business. The last piece needs none. */
 Test(farm, a_throttled_engine_rests, .timeout = 60)
 {

@@ -162,7 +162,7 @@ Test(discover, a_data_set_on_several_disks_is_one)
     cr_assert(s.found.sets_n == 0 && s.found.skipped_n == 1);
     cr_assert(strstr(s.found.skipped[0].why, "/other, a directory of this data set, is not there"), "%s",
               s.found.skipped[0].why);
-    sm_rig_found_fini(&s.found);
+    setup_remove(&s);
 }
 
 Test(discover, two_directories_of_one_identity_are_both_refused)

@@ -110,6 +110,8 @@ static inline void kit_random_snapshot(struct sm_status_snapshot *s, uint64_t *r
         KIT_TEXT(r, d->variant);
         d->bytes_per_s = kit_speed(r);
         d->hashes_per_s = kit_speed(r);
+        if (kit_random(r) & 1) d->temperature_c = (double)(kit_random(r) % 120);
+        if (kit_random(r) & 1) d->power_w = kit_speed(r);
         d->quarantined = kit_random(r) & 1;
         KIT_TEXT(r, d->why);
     }
@@ -183,6 +185,8 @@ static inline void kit_usual(struct sm_status_snapshot *s)
     strcpy(d->name, "Some CPU");
     strcpy(d->variant, "vaes512");
     d->bytes_per_s = 209715200;
+    d->temperature_c = 54.5;
+    d->power_w = 120;
     d = sm_status_add_device(s);
     strcpy(d->id, "gpu-0000:01:00.0");
     strcpy(d->name, "Some GPU");

@@ -163,6 +163,8 @@ Test(metrics, values)
         {"smesher_identity_link{" BETA ",state=\"rejected\"}", 1},
         {"smesher_device_quarantined{device=\"cpu\"}", 0},
         {"smesher_device_quarantined{device=\"gpu-0000:01:00.0\"}", 1},
+        {"smesher_device_temperature_celsius{device=\"cpu\"}", 54.5},
+        {"smesher_device_power_watts{device=\"cpu\"}", 120},
         {"smesher_disk_reading_identities{disk=\"sda\"}", 1},
     };
     struct sm_status_snapshot s;
@@ -173,6 +175,7 @@ Test(metrics, values)
         cr_assert_eq(value_of(&m, expected[i].text), expected[i].value, "%s", expected[i].text);
     cr_assert(isnan(value_of(&m, "smesher_identity_eta_seconds{" BETA "}")), "unknown is absent");
     cr_assert(isnan(value_of(&m, "smesher_identity_last_proof_timestamp_seconds{" ALPHA "}")));
+    cr_assert(isnan(value_of(&m, "smesher_device_temperature_celsius{device=\"gpu-0000:01:00.0\"}")));
     metrics_fini(&m);
     sm_status_snapshot_fini(&s);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "post/ids.h"
+#include "rig/asked.h"
 #include "rig/config.h"
 #include "rig/disks.h"
 #include "rig/sched.h"
@@ -31,6 +32,7 @@ struct sm_rig_dataset {
     bool paused;
     struct sm_disks disks;
     bool rotational;
+    struct sm_asked asked; /* from another time; set by who keeps it, not found here */
 };
 
 struct sm_rig_skipped {

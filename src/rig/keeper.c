@@ -51,6 +51,28 @@ static void store_fetched(struct sm_rig *r, struct sm_rig_identity *id)
     (void)pthread_mutex_lock(&r->mu);
 }
 
+static void store_asked(struct sm_rig *r, struct sm_rig_identity *id)
+{
+    const struct sm_asked asked = id->set.asked;
+    const struct sm_node_id node_id = id->set.node_id;
+    struct sm_errinfo ei = {0};
+    id->store_asked = false;
+    (void)pthread_mutex_unlock(&r->mu);
+    if (sm_asked_put(r->asked_dir, &node_id, &asked, &ei))
+        sm_log(SM_LOG_WARN, "rig", "after a restart the deadline will count from then", "error=\"%s\"", ei.text);
+    (void)pthread_mutex_lock(&r->mu);
+}
+
+static void recall_asked(const struct sm_rig *r, struct sm_rig_found *found)
+{
+    for (size_t i = 0; i < found->sets_n; i++) {
+        struct sm_errinfo ei = {0};
+        const sm_err err = sm_asked_get(r->asked_dir, &found->sets[i].node_id, &found->sets[i].asked, &ei);
+        if (err && err != SM_E_NOTFOUND)
+            sm_log(SM_LOG_WARN, "rig", "when a proof was asked for is not known any more", "error=\"%s\"", ei.text);
+    }
+}
+
 static void search(struct sm_rig *r)
 {
     struct rig_setup *setup = sm_rig_setup_get(r);
@@ -63,6 +85,7 @@ static void search(struct sm_rig *r)
     if (err && err != SM_E_CANCELLED)
         sm_log(SM_LOG_ERROR, "rig", "search for data sets failed", "error=\"%s\"", ei.text);
     sm_rig_setup_put(setup);
+    if (!err) recall_asked(r, &found);
     (void)pthread_mutex_lock(&r->mu);
     if (err) return;
     sm_rig_found_fini(&r->found);
@@ -93,10 +116,12 @@ static bool serve_one(struct sm_rig *r)
 {
     for (size_t i = 0; i < r->ids_n; i++) {
         struct sm_rig_identity *id = r->ids[i];
-        if (!id->refresh_info && !id->store_fetched) continue;
+        if (!id->refresh_info && !id->store_fetched && !id->store_asked) continue;
         id->keeper_has_it = true;
         if (id->store_fetched)
             store_fetched(r, id);
+        else if (id->store_asked)
+            store_asked(r, id);
         else
             refresh(r, id);
         id->keeper_has_it = false;

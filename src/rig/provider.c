@@ -24,6 +24,17 @@ static void log_request(const struct sm_rig_identity *id, const struct sm_challe
            sm_hex_encode(c->b, 5, text));
 }
 
+/* What is asked for the first time begins its time now. */
+static void began(struct sm_rig_identity *id, const struct sm_challenge *c)
+{
+    struct sm_asked *asked = &id->set.asked;
+    log_request(id, c);
+    if (asked->unix_s > 0 && memcmp(asked->challenge.b, c->b, sizeof c->b) == 0) return;
+    *asked = (struct sm_asked){.challenge = *c, .unix_s = sm_clock_wall_s()};
+    id->store_asked = true;
+    (void)pthread_cond_signal(&id->rig->work);
+}
+
 static sm_post_answer proof(void *ctx, const struct sm_challenge *challenge, struct sm_proof *out,
                             struct sm_post_info *out_info)
 {
@@ -39,7 +50,7 @@ static sm_post_answer proof(void *ctx, const struct sm_challenge *challenge, str
     sm_sched_look(id->sched, now, &after);
     if (after.has_challenge &&
         (!before.has_challenge || memcmp(before.challenge.b, after.challenge.b, sizeof after.challenge.b) != 0))
-        log_request(id, challenge);
+        began(id, challenge);
     if (answer == SM_SCHED_HAVE) {
         *out = have->proof;
         *out_info = (struct sm_post_info){.node_id = have->meta.node_id,

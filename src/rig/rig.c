@@ -16,7 +16,8 @@
 #include "util/text.h"
 #include "util/u256.h"
 
-#define ID_DIGITS_MIN 10u /* of a node ID, where an operator names an identity */
+#define ASKED_S_MAX   ((int64_t)365 * 86400) /* a question of long ago is another one */
+#define ID_DIGITS_MIN 10u                    /* of a node ID, where an operator names an identity */
 
 /* ---- configurations ---- */
 
@@ -124,6 +125,8 @@ static sm_err open_state(struct sm_rig *r, struct sm_errinfo *ei)
     if (err == SM_E_BUSY) return sm_fail_add(ei, err, "; every rig needs a state_dir of its own");
     if (!err) err = sm_io_path(r->work_dir, sizeof r->work_dir, dir, "work", ei);
     if (!err) err = make_dir(r->work_dir, ei);
+    if (!err) err = sm_io_path(r->asked_dir, sizeof r->asked_dir, dir, "asked", ei);
+    if (!err) err = make_dir(r->asked_dir, ei);
     if (!err) err = sm_io_path(proofs, sizeof proofs, dir, "proofs", ei);
     if (!err) err = sm_proof_store_open(proofs, &r->store, ei);
     return err;
@@ -259,11 +262,15 @@ static double k2pow_hashes(const struct sm_post_params *p, const struct sm_rig_d
 
 static struct sm_sched_identity sched_identity(const struct sm_rig *r, const struct sm_rig_dataset *d)
 {
+    const int64_t age_s = sm_clock_wall_s() - d->asked.unix_s;
     return (struct sm_sched_identity){.disks = d->disks,
                                       .bytes = SM_LABEL_BYTES * d->num_units * d->labels_per_unit,
                                       .hashes = k2pow_hashes(&r->setup->params, d),
                                       .window_ns = d->window_s * SM_NS_PER_S,
-                                      .paused = d->paused};
+                                      .paused = d->paused,
+                                      .was_asked = d->asked.unix_s > 0 && age_s >= 0 && age_s < ASKED_S_MAX,
+                                      .asked_for = d->asked.challenge,
+                                      .asked_ns = (int64_t)sm_clock_ns() - age_s * (int64_t)SM_NS_PER_S};
 }
 
 static void log_served(const char *event, const struct sm_rig_dataset *d)
@@ -319,6 +326,7 @@ static struct sm_rig_identity *find(struct sm_rig *r, const struct sm_node_id *n
 static void update(struct sm_rig_identity *id, struct sm_rig_dataset *d)
 {
     const bool moved = strcmp(id->set.dir, d->dir) != 0;
+    if (id->set.asked.unix_s) d->asked = id->set.asked; /* the file may be a moment behind */
     const struct sm_sched_identity what = sched_identity(id->rig, d);
     sm_sched_change(id->sched, &what);
     free(id->set.dir);
@@ -404,7 +412,7 @@ bool sm_rig_release(struct sm_rig_identity *id)
 {
     struct sm_rig *r = id->rig;
     (void)pthread_mutex_lock(&r->mu);
-    const bool free_to_go = !id->alive && !id->keeper_has_it && !id->store_fetched;
+    const bool free_to_go = !id->alive && !id->keeper_has_it && !id->store_fetched && !id->store_asked;
     if (free_to_go) {
         size_t i = 0;
         while (r->ids[i] != id) i++;

@@ -40,6 +40,7 @@ struct sm_rig_identity {
     bool refresh_info;        /* for the keeper */
     bool store_fetched;       /* for the keeper: `fetched` is to be stored */
     struct sm_stored_proof fetched;
+    bool store_asked;   /* for the keeper: set.asked is to be stored */
     bool keeper_has_it; /* the keeper works on it without the lock */
     struct sm_post_link_state link;
     uint64_t disk_errors;
@@ -57,7 +58,7 @@ struct sm_rig_identity {
 struct sm_rig {
     struct sm_rig_hooks hooks;
     struct sm_proof_store *store;
-    char work_dir[PATH_MAX];
+    char work_dir[PATH_MAX], asked_dir[PATH_MAX];
     struct sm_dirlock lock;
 
     pthread_mutex_t mu;

@@ -73,7 +73,13 @@ void sm_sched_remove(struct sm_sched_id *id)
 
 void sm_sched_change(struct sm_sched_id *id, const struct sm_sched_identity *what)
 {
+    const struct sm_sched_identity old = id->what;
     id->what = *what;
+    if (old.was_asked) { /* this process knows best */
+        id->what.was_asked = true;
+        id->what.asked_for = old.asked_for;
+        id->what.asked_ns = old.asked_ns;
+    }
     id->s->planned = false;
 }
 
@@ -276,12 +282,26 @@ bool sm_sched_waiting(const struct sm_sched_id *id)
 
 /* ---- requests ---- */
 
+/* Counts from the first question for it, whatever has happened since: failures, a restart. */
+static uint64_t deadline_of(struct sm_sched_id *id, const struct sm_challenge *challenge, uint64_t now_ns)
+{
+    struct sm_sched_identity *what = &id->what;
+    if (!what->was_asked || !same(&what->asked_for, challenge)) {
+        what->was_asked = true;
+        what->asked_for = *challenge;
+        what->asked_ns = (int64_t)now_ns;
+    }
+    const int64_t at = what->asked_ns + (int64_t)what->window_ns;
+    if (!what->window_ns) return SM_SCHED_NEVER;
+    return at > 0 ? (uint64_t)at : 0;
+}
+
 static void begin(struct sm_sched_id *id, const struct sm_challenge *challenge, uint64_t now_ns)
 {
     id->has_challenge = true;
     id->challenge = *challenge;
     id->seq = ++id->s->seq;
-    id->deadline_ns = id->what.window_ns ? now_ns + id->what.window_ns : SM_SCHED_NEVER;
+    id->deadline_ns = deadline_of(id, challenge, now_ns);
     id->tries = 0;
     id->failed = id->give_up = id->warned = false;
     id->why[0] = '\0';

@@ -66,6 +66,9 @@ struct sm_sched_identity {
     double hashes;      /* that the k2pow of a pass takes on average; 0 = unknown */
     uint64_t window_ns; /* from the first request of a challenge to its deadline; 0 = unknown */
     bool paused;
+    bool was_asked; /* before: for this challenge, first at that time, which may be negative (before the last boot) */
+    struct sm_challenge asked_for;
+    int64_t asked_ns;
 };
 SM_MUST_CHECK sm_err sm_sched_add(struct sm_sched *s, const struct sm_sched_identity *what, void *owner,
                                   struct sm_sched_id **out, struct sm_errinfo *ei);

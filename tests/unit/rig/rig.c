@@ -313,6 +313,54 @@ Test(rig, a_proof_survives_the_process_and_is_not_made_again)
     tmpdir_remove(s.dir);
 }
 
+static int64_t deadline_s(struct setup *s, size_t i)
+{
+    struct sm_status_snapshot snap;
+    cr_assert_eq(sm_rig_snapshot(s->rig, &snap, NULL), SM_OK);
+    const int64_t at = snap.identities[i].deadline_unix_s;
+    sm_status_snapshot_fini(&snap);
+    return at;
+}
+
+/* A restart in the last hours of the window does not begin it anew. */
+Test(rig, the_deadline_survives_the_process)
+{
+    struct setup s;
+    struct sm_asked asked;
+    char dir[600];
+    setup_make(&s);
+    set_bool(&w.hold_scan, true);
+    cr_assert_eq(ask(&s, 0, 5, NULL), SM_POST_IN_PROGRESS);
+    const int64_t first = deadline_s(&s, 0);
+    const struct sm_node_id id = *sm_rig_node_id(at(&s, 0));
+    stop_rig(&s);
+    (void)snprintf(dir, sizeof dir, "%s/state/asked", s.dir);
+    cr_assert_eq(sm_asked_get(dir, &id, &asked, NULL), SM_OK);
+    cr_assert_eq(asked.challenge.b[0], 5);
+    const int64_t window = first - asked.unix_s;
+    cr_assert(window > 43100 && window <= 43202, "%lld", (long long)window);
+
+    asked.unix_s -= 10000;
+    cr_assert_eq(sm_asked_put(dir, &id, &asked, NULL), SM_OK);
+    start_rig(&s);
+    cr_assert_eq(ask(&s, 0, 5, NULL), SM_POST_IN_PROGRESS);
+    const int64_t second = deadline_s(&s, 0);
+    cr_assert(second > first - 10003 && second < first - 9997, "%lld", (long long)(second - first));
+    cr_assert_eq(ask(&s, 0, 6, NULL), SM_POST_IN_PROGRESS);
+    cr_assert_geq(deadline_s(&s, 0), first, "another challenge has its own time");
+    stop_rig(&s);
+
+    asked.unix_s = -1; /* a file that says nonsense is as good as none */
+    cr_assert_eq(sm_asked_put(dir, &id, &asked, NULL), SM_OK);
+    cr_assert_eq(sm_asked_get(dir, &id, &asked, NULL), SM_E_FORMAT);
+    sm_log_set_level(SM_LOG_ERROR);
+    start_rig(&s);
+    cr_assert_eq(ask(&s, 0, 5, NULL), SM_POST_IN_PROGRESS);
+    cr_assert_geq(deadline_s(&s, 0), first);
+    stop_rig(&s);
+    tmpdir_remove(s.dir);
+}
+
 Test(rig, a_new_challenge_stops_the_run_of_the_old_one)
 {
     struct setup s;

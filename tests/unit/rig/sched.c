@@ -600,6 +600,49 @@ static void change(struct world *w, unsigned i, const char *disk, double k2pow)
     sm_sched_change(w->f[i].id, &what);
 }
 
+static uint64_t deadline(const struct world *w, unsigned i)
+{
+    struct sm_sched_view v;
+    sm_sched_look(w->f[i].id, w->now, &v);
+    return v.deadline_ns;
+}
+
+/* The time a proof may take is counted from the first question for its challenge. */
+Test(sched, the_deadline_survives_failures_and_restarts)
+{
+    struct world w;
+    struct sm_errinfo ei = {0};
+    const char *why = NULL;
+    world_make(&w, 0);
+    add(&w, 0, "sda", NULL, DAY_S);
+    const uint64_t until = w.now + (uint64_t)(DAY_S * 1e9);
+    asked(&w, 0, 7);
+    cr_assert_eq(deadline(&w, 0), until);
+    w.now += 3600 * SM_NS_PER_S;
+    ended(&w, 0, SM_E_FORMAT, "x");
+    cr_assert_eq(ask(&w, 0, 7, NULL, &why), SM_SCHED_ERROR);
+    w.now += 300 * SM_NS_PER_S;
+    asked(&w, 0, 7); /* the node's next try */
+    cr_assert_eq(deadline(&w, 0), until);
+    asked(&w, 0, 8);
+    cr_assert_eq(deadline(&w, 0), w.now + (uint64_t)(DAY_S * 1e9));
+
+    struct sm_sched_identity what = {.bytes = TB,
+                                     .window_ns = (uint64_t)(DAY_S * 1e9),
+                                     .was_asked = true,
+                                     .asked_for = challenge(7),
+                                     .asked_ns = -INT64_C(1000000000)}; /* the machine was started since */
+    cr_assert_eq(sm_sched_add(w.s, &what, &w.f[1], &w.f[1].id, &ei), SM_OK);
+    asked(&w, 1, 7);
+    cr_assert_eq(deadline(&w, 1), (uint64_t)(DAY_S * 1e9) - SM_NS_PER_S);
+    what.was_asked = false; /* a change of the configuration does not know */
+    sm_sched_change(w.f[1].id, &what);
+    asked(&w, 1, 8);
+    asked(&w, 1, 7);
+    cr_assert_geq(deadline(&w, 1), w.now);
+    sm_sched_free(w.s);
+}
+
 /* Four wait in a row: for the processors, then for two disks. The last one is told long before its turn. */
 Test(sched, estimates_of_a_queue)
 {

@@ -94,6 +94,7 @@ static sm_exit report(struct sm_cli *cli, const char *code, sm_exit status, cons
 {
     (void)fflush(stdout);
     (void)fprintf(stderr, "smesher%s%s: %s\n", cli->command ? " " : "", cli->command ? cli->command->name : "", text);
+    if (cli->failure) (void)snprintf(cli->failure->text, sizeof cli->failure->text, "%s", text);
     sm_cli_json(cli, json_pack("{s:{s:s,s:i,s:s}}", "error", "code", code, "exit", (int)status, "message", text));
     return status;
 }

@@ -63,6 +63,7 @@ struct sm_cli {
     const struct sm_cancel *cancel; /* set by SIGINT, SIGTERM, SIGHUP; hand it to all long work */
     bool color_out, color_err;      /* terminal, and not forbidden by --no-color, NO_COLOR or TERM=dumb */
     bool document_done;             /* the JSON document of this run is written */
+    struct sm_errinfo *failure;     /* receives the sentence of a failure; NULL: nobody asks */
     bool event_lines;               /* events were written: a document would be one line too */
 };
 

@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/filling.h"
+#include "cli/init_args.h"
 #include "cli/key.h"
 #include "post/datadir.h"
 #include "util/log.h"
@@ -139,19 +140,33 @@ static sm_err generate_key(struct sm_cli *cli, struct sm_init_cfg *cfg, struct s
     return SM_OK;
 }
 
+sm_err sm_init_decide(const struct sm_cli *cli, const void *args, struct sm_also *also, struct sm_init_cfg *cfg,
+                      struct sm_errinfo *ei)
+{
+    const struct args *a = args;
+    struct sm_subject subject = {0};
+    *cfg = (struct sm_init_cfg){.dir = a->fill.dir};
+    sm_err err = sm_subject_load(cli, a->fill.dir, &a->fill.net, &subject, ei);
+    if (!err) err = sm_filling_take_also(&a->fill, also, cfg, ei);
+    if (!err) err = decide_sizes(cli, a, &subject, cfg, ei);
+    if (!err) err = decide_ids(cli, a, &subject, cfg, ei);
+    sm_subject_fini(&subject);
+    return err;
+}
+
+struct sm_filling_args *sm_init_filling(void *args)
+{
+    return &((struct args *)args)->fill;
+}
+
 static sm_exit run(struct sm_cli *cli, void *args_of_command)
 {
     const struct args *a = args_of_command;
     struct sm_errinfo ei = {0};
-    struct sm_subject subject = {0};
-    struct sm_init_cfg cfg = {.dir = a->fill.dir};
+    struct sm_init_cfg cfg;
     struct sm_also also = {0};
-    sm_err err = sm_subject_load(cli, a->fill.dir, &a->fill.net, &subject, &ei);
-    if (!err) err = sm_filling_take_also(&a->fill, &also, &cfg, &ei);
-    if (!err) err = decide_sizes(cli, a, &subject, &cfg, &ei);
-    if (!err) err = decide_ids(cli, a, &subject, &cfg, &ei);
+    sm_err err = sm_init_decide(cli, a, &also, &cfg, &ei);
     if (!err && a->generate_key && !a->fill.dry_run) err = generate_key(cli, &cfg, &ei);
-    sm_subject_fini(&subject);
     const sm_exit status = err ? sm_cli_error(cli, err, &ei) : sm_filling_run(cli, &a->fill, &cfg);
     sm_also_fini(&also);
     return status;

@@ -4,6 +4,7 @@
 const struct sm_command *const sm_commands[] = {
     &sm_cmd_devices,
     &sm_cmd_init,
+    &sm_cmd_queue,
     &sm_cmd_merge,
     &sm_cmd_grow,
     &sm_cmd_shrink,

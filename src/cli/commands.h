@@ -25,6 +25,7 @@ extern const struct sm_command sm_cmd_keys_show;
 extern const struct sm_command sm_cmd_merge;
 extern const struct sm_command sm_cmd_nonce;
 extern const struct sm_command sm_cmd_prove;
+extern const struct sm_command sm_cmd_queue;
 extern const struct sm_command sm_cmd_shrink;
 extern const struct sm_command sm_cmd_rig;
 extern const struct sm_command sm_cmd_signer;

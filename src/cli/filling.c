@@ -26,7 +26,22 @@
 struct display {
     struct sm_progress *progress;
     struct sm_heat *heat;
+    uint64_t others_done, others_total; /* labels of the other jobs */
 };
+
+/* "nonce 17  54 C, 90 W  all jobs 12.3 %": what there is of it. */
+static void write_note(const struct display *d, const struct sm_init_progress *p, char *out, size_t room)
+{
+    char heat[48];
+    int n = 0;
+    out[0] = '\0';
+    if (p->has_nonce) n = snprintf(out, room, "nonce %" PRIu64, p->nonce);
+    sm_heat_note(d->heat, heat, sizeof heat);
+    if (heat[0]) n += snprintf(out + n, room - (size_t)n, "%s%s", n ? "  " : "", heat);
+    if (!d->others_total || (size_t)n >= room) return;
+    const double all = (double)(d->others_total + p->labels_total), done = (double)(d->others_done + p->labels_done);
+    (void)snprintf(out + n, room - (size_t)n, "%sall jobs %.1f %%", n ? "  " : "", 100 * done / all);
+}
 
 static void on_progress(void *ctx, const struct sm_init_progress *p)
 {
@@ -49,10 +64,7 @@ static void on_progress(void *ctx, const struct sm_init_progress *p)
         now.bytes_per_unit = 0;
     }
     const struct display *d = ctx;
-    size_t n = 0;
-    if (p->has_nonce) n = (size_t)snprintf(now.note, sizeof now.note, "nonce %" PRIu64 "  ", p->nonce);
-    sm_heat_note(d->heat, now.note + n, sizeof now.note - n);
-    if (n && !now.note[n]) now.note[n - 2] = '\0';
+    write_note(d, p, now.note, sizeof now.note);
     sm_progress_update(d->progress, &now);
 }
 
@@ -91,10 +103,7 @@ static sm_err measure(const struct sm_init_cfg *cfg, const struct sm_cancel *can
 
 struct plan {
     struct sm_layout layout;
-    uint64_t labels, present;     /* of the subset */
-    struct sm_spread_rooms rooms; /* free with free(rooms.v) */
-    sm_err fits;                  /* SM_OK or SM_E_NOSPACE */
-    struct sm_errinfo why;
+    struct sm_filling_state is;
     double labels_per_s;
 };
 
@@ -145,11 +154,19 @@ static sm_err plan_rooms(const struct sm_init_cfg *cfg, const struct sm_datadir_
     bool changed;
     sm_err err = sm_spread_load(cfg->dir, &spread, &why);
     if (err && err != SM_E_NOTFOUND) return sm_fail(ei, err, "%s", why.text);
-    err = sm_spread_arrange(&spread, &job, &changed, &out->rooms, &out->why);
+    err = sm_spread_arrange(&spread, &job, &changed, &out->is.rooms, &out->is.why);
     sm_spread_fini(&spread);
-    if (err && err != SM_E_NOSPACE) return sm_fail(ei, err, "%s", out->why.text);
-    out->fits = err;
+    if (err && err != SM_E_NOSPACE) return sm_fail(ei, err, "%s", out->is.why.text);
+    out->is.fits = err;
     return SM_OK;
+}
+
+/* Every label, and a nonce where there must be one. */
+static bool is_complete(const struct sm_init_cfg *cfg, const struct sm_datadir_info *info, const struct plan *p)
+{
+    const bool whole = p->layout.from == 0 && p->layout.to + 1 == p->layout.files;
+    return info->has_meta && !info->meta_from_backup && info->meta.num_units == cfg->num_units &&
+           p->is.present == p->is.labels && (info->meta.has_nonce || !whole) && !info->problems_n;
 }
 
 static sm_err make_plan(const struct sm_init_cfg *cfg, struct plan *out, struct sm_errinfo *ei)
@@ -167,18 +184,27 @@ static sm_err make_plan(const struct sm_init_cfg *cfg, struct plan *out, struct 
     else if (cfg->max_file_size % NEW_FILE_MULTIPLE)
         err = sm_fail(ei, SM_E_ARG, "--max-file-size %" PRIu64 " is not a multiple of %u", cfg->max_file_size,
                       NEW_FILE_MULTIPLE);
-    out->labels = sm_layout_subset_labels(&out->layout);
-    out->present = labels_present(&info, &out->layout);
+    out->is.labels = sm_layout_subset_labels(&out->layout);
+    out->is.present = labels_present(&info, &out->layout);
+    out->is.complete = is_complete(cfg, &info, out);
     if (!err) err = plan_rooms(cfg, &info, out, ei);
     sm_datadir_info_fini(&info);
     return err;
 }
 
-sm_err sm_filling_check(const struct sm_init_cfg *cfg, struct sm_errinfo *ei)
+sm_err sm_filling_look(const struct sm_init_cfg *cfg, struct sm_filling_state *out, struct sm_errinfo *ei)
 {
     struct plan plan = {0};
     const sm_err err = make_plan(cfg, &plan, ei);
-    free(plan.rooms.v);
+    *out = plan.is;
+    return err;
+}
+
+sm_err sm_filling_check(const struct sm_init_cfg *cfg, struct sm_errinfo *ei)
+{
+    struct sm_filling_state ignored = {0};
+    const sm_err err = sm_filling_look(cfg, &ignored, ei);
+    free(ignored.rooms.v);
     return err;
 }
 
@@ -203,19 +229,19 @@ static json_t *rooms_json(const struct sm_spread_rooms *rooms)
 
 static sm_exit report_plan(struct sm_cli *cli, const struct sm_init_cfg *cfg, const struct plan *p)
 {
-    const double seconds = (double)(p->labels - p->present) / p->labels_per_s;
+    const double seconds = (double)(p->is.labels - p->is.present) / p->labels_per_s;
     char a[32], b[32], c[32], eta[64];
     sm_cli_say(cli, "files      %" PRIu64 " to %" PRIu64 " of %" PRIu64 ", up to %s each", p->layout.from, p->layout.to,
                p->layout.files, sm_text_bytes((double)cfg->max_file_size, a));
-    sm_cli_say(cli, "labels     %s, of which %s are on disk", sm_text_count(p->labels, a),
-               sm_text_count(p->present, b));
-    const bool fits = !p->fits;
-    for (size_t i = 0; i < p->rooms.n; i++)
-        sm_cli_say(cli, "disk       %s needed, %s free at %s", sm_text_bytes((double)p->rooms.v[i].need_bytes, a),
-                   sm_text_bytes((double)p->rooms.v[i].free_bytes, b), p->rooms.v[i].path);
+    sm_cli_say(cli, "labels     %s, of which %s are on disk", sm_text_count(p->is.labels, a),
+               sm_text_count(p->is.present, b));
+    const bool fits = !p->is.fits;
+    for (size_t i = 0; i < p->is.rooms.n; i++)
+        sm_cli_say(cli, "disk       %s needed, %s free at %s", sm_text_bytes((double)p->is.rooms.v[i].need_bytes, a),
+                   sm_text_bytes((double)p->is.rooms.v[i].free_bytes, b), p->is.rooms.v[i].path);
     if (!fits)
         sm_cli_say(cli, "disk       %snot enough space%s: %s", sm_cli_paint(cli, SM_PAINT_BAD),
-                   sm_cli_paint(cli, SM_PAINT_OFF), p->why.text);
+                   sm_cli_paint(cli, SM_PAINT_OFF), p->is.why.text);
     sm_cli_say(cli, "time       %s at %s labels/s (%s), measured for a second", sm_text_eta(seconds, eta),
                sm_text_count((uint64_t)p->labels_per_s, a), sm_text_rate(p->labels_per_s * SM_LABEL_BYTES, c));
     sm_cli_say(cli, "nothing was written (dry run)");
@@ -227,12 +253,12 @@ static sm_exit report_plan(struct sm_cli *cli, const struct sm_init_cfg *cfg, co
     json_object_set_new(o, "files_total", sm_cli_json_u64(p->layout.files));
     json_object_set_new(o, "from_file", sm_cli_json_u64(p->layout.from));
     json_object_set_new(o, "to_file", sm_cli_json_u64(p->layout.to));
-    json_object_set_new(o, "labels", sm_cli_json_u64(p->labels));
-    json_object_set_new(o, "labels_present", sm_cli_json_u64(p->present));
-    json_object_set_new(o, "need_bytes", sm_cli_json_u64((p->labels - p->present) * SM_LABEL_BYTES));
-    json_object_set_new(o, "free_bytes", sm_cli_json_u64(free_bytes(&p->rooms)));
-    json_object_set_new(o, "disks", rooms_json(&p->rooms));
-    json_object_set_new(o, "problem", fits ? json_null() : json_string(p->why.text));
+    json_object_set_new(o, "labels", sm_cli_json_u64(p->is.labels));
+    json_object_set_new(o, "labels_present", sm_cli_json_u64(p->is.present));
+    json_object_set_new(o, "need_bytes", sm_cli_json_u64((p->is.labels - p->is.present) * SM_LABEL_BYTES));
+    json_object_set_new(o, "free_bytes", sm_cli_json_u64(free_bytes(&p->is.rooms)));
+    json_object_set_new(o, "disks", rooms_json(&p->is.rooms));
+    json_object_set_new(o, "problem", fits ? json_null() : json_string(p->is.why.text));
     json_object_set_new(o, "labels_per_s", sm_cli_json_real(p->labels_per_s));
     json_object_set_new(o, "estimated_seconds", sm_cli_json_real(seconds));
     sm_cli_json(cli, o);
@@ -251,7 +277,7 @@ static sm_exit dry_run(struct sm_cli *cli, struct sm_init_cfg *cfg)
         free(cfg->engines);
     }
     const sm_exit status = err ? sm_cli_error(cli, err, &ei) : report_plan(cli, cfg, &plan);
-    free(plan.rooms.v);
+    free(plan.is.rooms.v);
     return status;
 }
 
@@ -342,7 +368,9 @@ sm_exit sm_filling_run(struct sm_cli *cli, const struct sm_filling_args *args, s
     cfg->paused = sm_signals_paused;
 
     struct display display = {.progress = sm_progress_new(cli, cli->command->name),
-                              .heat = sm_heat_new(cfg->engines, cfg->engines_n, args->max_temp)};
+                              .heat = sm_heat_new(cfg->engines, cfg->engines_n, args->max_temp),
+                              .others_done = args->others_done,
+                              .others_total = args->others_total};
     cfg->progress = on_progress;
     cfg->progress_ctx = &display;
     cfg->rests = args->max_temp ? sm_heat_rests : NULL;

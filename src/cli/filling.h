@@ -14,6 +14,7 @@ struct sm_filling_args {
     struct sm_text_list throttle, also;
     uint64_t batch, checkpoint;
     bool no_direct_io, dry_run, same_disk;
+    uint64_t others_done, others_total; /* no options: labels of the other jobs of a queue, for the progress */
 };
 #define SM_FILLING_OPTIONS(T, m)                                                                                   \
     SM_DIR_OPTION(T, m.dir), SM_NET_OPTIONS(T, m.net), SM_SCRYPT_N_OPTION(T, m.scrypt_n),                          \
@@ -41,6 +42,18 @@ struct sm_filling_args {
 /* What can be refused without engines and before anything is written: contradicting metadata (more units are fine with
  * cfg->grow), sizes, file range. Free space is not looked at. For --dry-run, and before a key is made. */
 SM_MUST_CHECK sm_err sm_filling_check(const struct sm_init_cfg *cfg, struct sm_errinfo *ei);
+
+/* What is there already. */
+struct sm_filling_state {
+    uint64_t labels, present;     /* of the subset */
+    bool complete;                /* nothing is left to do */
+    struct sm_spread_rooms rooms; /* what is to be written where; free(rooms.v) */
+    sm_err fits;                  /* SM_OK or SM_E_NOSPACE */
+    struct sm_errinfo why;        /* it does not fit */
+};
+/* As sm_filling_check, and what it found. */
+SM_MUST_CHECK sm_err sm_filling_look(const struct sm_init_cfg *cfg, struct sm_filling_state *out,
+                                     struct sm_errinfo *ei);
 
 /* The further directories into `cfg`; `also` is to be released after the run. */
 SM_MUST_CHECK sm_err sm_filling_take_also(const struct sm_filling_args *args, struct sm_also *also,

@@ -338,16 +338,18 @@ static void grant(void *ctx, void *owner)
     (void)pthread_cond_signal(&id->go);
 }
 
+/* For the log, and for the displays, where somebody may look before it is too late. */
 static void late(void *ctx, void *owner, double eta_s, double left_s)
 {
     const struct sm_rig_identity *id = owner;
+    const char *event = left_s > 0 ? "the proof will be late" : "the deadline of the proof has passed";
+    char text[SM_STATUS_TEXT_ROOM];
     (void)ctx;
-    if (left_s > 0)
-        sm_log(SM_LOG_WARN, "rig", "the proof will be late", "identity=%s eta_s=%.0f left_s=%.0f", id->set.name, eta_s,
-               left_s);
-    else
-        sm_log(SM_LOG_WARN, "rig", "the deadline of the proof has passed", "identity=%s eta_s=%.0f", id->set.name,
-               eta_s);
+    (void)snprintf(text, sizeof text, "%s: %.1f h more are needed, %.1f h are left", event, eta_s / 3600,
+                   left_s / 3600);
+    if (eta_s < 0 || left_s <= 0) (void)snprintf(text, sizeof text, "%s, and it is not there", event);
+    sm_status_error_put(id->rig->errors, &id->rig->errors_n, sm_clock_wall_s(), id->set.name, text);
+    sm_log(SM_LOG_WARN, "rig", event, "identity=%s eta_s=%.0f left_s=%.0f", id->set.name, eta_s, left_s);
 }
 
 const struct sm_sched_ops sm_rig_sched_ops = {.start = start, .stop = stop, .grant = grant, .late = late};

@@ -38,6 +38,8 @@ const struct rig_key sm_rig_keys[] = {
     {"node", "share_connection", KIND_FLAG, AT(node.share_connection), "yes", 0, 0,
      "one connection for all identities; no: one for each, which takes more memory and isolates them better"},
     {"data", "depth", KIND_U64, AT(data.depth), "3", 0, 16, "levels below a root that are searched"},
+    {"data", "rescan", KIND_TIME, AT(data.rescan_s), "1min", 0, 86400,
+     "wait before what could not be served is looked at again; it doubles up to an hour; 0 = never"},
     {"prove", "threads", KIND_U64, AT(prove.threads), "0", 0, 1024, "threads of scan and k2pow; 0 = all processors"},
     {"prove", "cores", KIND_CORES, AT(prove.cores), NULL, 0, 0, "pin one thread to each of these: 0,2,4"},
     {"prove", "nonces", KIND_U64, AT(prove.nonces), "0", 0, SM_NONCES_MAX,

@@ -51,6 +51,7 @@ struct sm_rig_cfg {
     struct {
         struct sm_rig_list roots; /* directories or glob patterns to search for data sets */
         uint64_t depth;           /* levels below a root */
+        uint64_t rescan_s;        /* until what could not be served is looked at again, first; 0 = never */
         struct sm_rig_set *sets;
         size_t sets_n;
     } data;

@@ -19,8 +19,9 @@
 #include "util/log.h"
 #include "util/notify.h"
 
-#define STOP_NS (4500 * SM_NS_PER_MS) /* OUR-14: checkpoint and exit within 5 s */
-#define TICK_NS (5 * SM_NS_PER_S)     /* estimates are looked at this often */
+#define STOP_NS       (4500 * SM_NS_PER_MS) /* OUR-14: checkpoint and exit within 5 s */
+#define TICK_NS       (5 * SM_NS_PER_S)     /* estimates are looked at this often */
+#define RESCAN_MAX_NS (3600 * SM_NS_PER_S)  /* disks that sleep are woken by it */
 
 /* How nodes are reached; made anew when the configuration changes. */
 struct links {
@@ -36,7 +37,8 @@ struct daemon {
     struct links links;
     struct sm_post_carriers carriers; /* of identities that share connections */
     struct sm_rig_interface *interface;
-    struct sm_loop_timer tick;
+    struct sm_loop_timer tick, rescan;
+    uint64_t rescan_ns; /* the next wait; 0: the first */
     struct sm_loop_fd hup, pid;
     int hup_fd, pid_fd;
     struct sm_loop_job wake;
@@ -150,11 +152,31 @@ static void tell_ready(struct daemon *d, size_t served)
     d->ready = true;
 }
 
+static void on_rescan(void *ctx)
+{
+    struct daemon *d = ctx;
+    sm_rig_rescan(d->rig, true);
+}
+
+/* A disk may be mounted late, or a copy be under way: what cannot be served now may be later. */
+static void plan_rescan(struct daemon *d, size_t skipped)
+{
+    const uint64_t first_ns = sm_rig_config(d->rig)->data.rescan_s * SM_NS_PER_S;
+    if (!skipped || !first_ns) {
+        sm_loop_timer_clear(d->loop, &d->rescan);
+        return;
+    }
+    if (!d->rescan_ns) d->rescan_ns = first_ns;
+    sm_loop_timer_set(d->loop, &d->rescan, sm_loop_now(d->loop) + d->rescan_ns);
+    d->rescan_ns = 2 * d->rescan_ns < RESCAN_MAX_NS ? 2 * d->rescan_ns : RESCAN_MAX_NS;
+}
+
 static void after_search(struct daemon *d)
 {
     struct sm_rig_found found;
     size_t served = 0;
     if (!sm_rig_take_found(d->rig, &found)) return;
+    plan_rescan(d, found.skipped_n);
     sm_err err = sm_rig_apply(d->rig, &found, d->ei);
     if (!err) err = match_connections(d, &served, d->ei);
     if (!err && served == 0 && !d->ready)
@@ -298,7 +320,8 @@ static void on_hup(void *ctx, uint32_t events)
         sm_log(SM_LOG_ERROR, "rig", "configuration not reloaded, nothing has changed", "error=\"%s\"", ei.text);
     else
         sm_log(SM_LOG_INFO, "rig", "configuration reloaded, searching for data sets", "%s", "");
-    sm_rig_rescan(d->rig); /* tells READY=1 when it is done */
+    d->rescan_ns = 0;
+    sm_rig_rescan(d->rig, false); /* tells READY=1 when it is done */
 }
 
 /* Blocked everywhere, read from a descriptor; a nohup that ignores it would throw it away. */
@@ -349,6 +372,7 @@ static sm_err open_daemon(struct daemon *d, struct sm_errinfo *ei)
 {
     d->wake = (struct sm_loop_job){.fn = on_wake, .ctx = d};
     d->tick = (struct sm_loop_timer){.fn = on_tick, .ctx = d};
+    d->rescan = (struct sm_loop_timer){.fn = on_rescan, .ctx = d};
     sm_err err = sm_loop_new(&d->loop, ei);
     if (!err) err = watch_hup(d, ei);
     if (!err) err = start_rig(d, ei);
@@ -387,7 +411,7 @@ sm_err sm_rig_daemon_run(const struct sm_rig_daemon_cfg *cfg, struct sm_errinfo 
     d->ei = ei;
     sm_err err = open_daemon(d, ei);
     if (!err) {
-        sm_rig_rescan(d->rig);
+        sm_rig_rescan(d->rig, false);
         on_tick(d);
         err = sm_loop_run(d->loop, cfg->cancel, ei);
         if (!err) err = d->end;

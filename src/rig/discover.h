@@ -44,6 +44,7 @@ struct sm_rig_found {
     size_t sets_n;
     struct sm_rig_skipped *skipped;
     size_t skipped_n;
+    bool adds; /* what is served and not among the sets stays; set by who asked */
 };
 
 /* Reads directories and metadata, no labels. Only SM_E_NOMEM and SM_E_CANCELLED are failures. Worker threads only:

@@ -78,7 +78,8 @@ static void search(struct sm_rig *r)
     struct rig_setup *setup = sm_rig_setup_get(r);
     struct sm_rig_found found = {0};
     struct sm_errinfo ei = {0};
-    r->rescan = false;
+    const bool adds = !r->rescan_all;
+    r->rescan = r->rescan_all = false;
     (void)pthread_mutex_unlock(&r->mu);
     const sm_err err =
         sm_rig_discover(&setup->cfg, &setup->params, &sm_disk_tables_linux, &r->keeper_cancel, &found, &ei);
@@ -88,6 +89,7 @@ static void search(struct sm_rig *r)
     if (!err) recall_asked(r, &found);
     (void)pthread_mutex_lock(&r->mu);
     if (err) return;
+    found.adds = adds && (!r->has_found || r->found.adds); /* one that nobody has taken was about everything */
     sm_rig_found_fini(&r->found);
     r->found = found;
     r->has_found = true;

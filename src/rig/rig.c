@@ -230,10 +230,11 @@ void sm_rig_free(struct sm_rig *r)
 
 /* ---- identities ---- */
 
-void sm_rig_rescan(struct sm_rig *r)
+void sm_rig_rescan(struct sm_rig *r, bool adds)
 {
     (void)pthread_mutex_lock(&r->mu);
     r->rescan = true;
+    r->rescan_all |= !adds;
     (void)pthread_cond_signal(&r->work);
     (void)pthread_mutex_unlock(&r->mu);
 }
@@ -365,6 +366,13 @@ static void keep_skipped(struct sm_rig *r, struct sm_rig_found *found)
     found->skipped_n = 0;
 }
 
+static bool was_skipped(const struct sm_rig *r, const struct sm_rig_skipped *one)
+{
+    for (size_t i = 0; i < r->skipped_n; i++)
+        if (strcmp(r->skipped[i].dir, one->dir) == 0 && strcmp(r->skipped[i].why, one->why) == 0) return true;
+    return false;
+}
+
 static void retire_others(struct sm_rig *r, const struct sm_rig_found *found)
 {
     for (size_t i = 0; i < r->ids_n; i++) {
@@ -379,13 +387,13 @@ static void retire_others(struct sm_rig *r, const struct sm_rig_found *found)
 sm_err sm_rig_apply(struct sm_rig *r, struct sm_rig_found *found, struct sm_errinfo *ei)
 {
     sm_err err = SM_OK;
+    for (size_t i = 0; i < found->skipped_n; i++)
+        if (!found->adds || !was_skipped(r, &found->skipped[i]))
+            sm_log(SM_LOG_WARN, "rig", "left out", "dir=%s reason=\"%s\"", found->skipped[i].dir,
+                   found->skipped[i].why);
     (void)pthread_mutex_lock(&r->mu);
     keep_skipped(r, found);
-    (void)pthread_mutex_unlock(&r->mu);
-    for (size_t i = 0; i < r->skipped_n; i++)
-        sm_log(SM_LOG_WARN, "rig", "left out", "dir=%s reason=\"%s\"", r->skipped[i].dir, r->skipped[i].why);
-    (void)pthread_mutex_lock(&r->mu);
-    retire_others(r, found);
+    if (!found->adds) retire_others(r, found);
     for (size_t i = 0; !err && i < found->sets_n; i++) {
         struct sm_rig_identity *known = find(r, &found->sets[i].node_id);
         if (known)

@@ -47,12 +47,13 @@ const struct sm_rig_cfg *sm_rig_config(const struct sm_rig *r);
 
 /* ---- identities ---- */
 
-/* Starts a search for data sets by the current configuration; the hook tells when it is done. */
-void sm_rig_rescan(struct sm_rig *r);
+/* Starts a search for data sets by the current configuration; the hook tells when it is done. `adds`: for more of them: a
+ * disk that is away for a moment takes nothing from what is served. */
+void sm_rig_rescan(struct sm_rig *r, bool adds);
 /* The result of a search, once: true and *out, which the caller owns. */
 bool sm_rig_take_found(struct sm_rig *r, struct sm_rig_found *out);
 /* What holds from now on: new ones are added, known ones take new settings while their runs go on, those that are gone
- * are told to stop. Takes the sets over; logs what changed. On SM_E_NOMEM some may be missing. Loop thread. */
+ * are told to stop (unless the search was for more). Takes the sets over; logs what changed. On SM_E_NOMEM some may be missing. Loop thread. */
 SM_MUST_CHECK sm_err sm_rig_apply(struct sm_rig *r, struct sm_rig_found *found, struct sm_errinfo *ei);
 /* The configuration of later runs and searches; taken over. Its state_dir must be the same (SM_E_ARG). */
 SM_MUST_CHECK sm_err sm_rig_reconfigure(struct sm_rig *r, struct sm_rig_cfg *cfg, struct sm_errinfo *ei);

@@ -75,7 +75,8 @@ struct sm_rig {
     bool has_keeper, keeper_left;
     pthread_cond_t work; /* for the keeper */
     struct sm_cancel keeper_cancel;
-    bool rescan, has_found;
+    bool rescan, rescan_all; /* to do; not just for more */
+    bool has_found;
     struct sm_rig_found found;
 
     /* for the displays */

@@ -380,6 +380,18 @@ class Life(RigTest):
         self.assertEqual(rig.count("starting proof generation", node(1)[:10]), 1, rig.text())
         self.assert_verifies((1, A), (2, A))
 
+    def test_a_disk_that_is_mounted_late_is_served(self):
+        hub = self.hub((1, A), (2, A))
+        late = self.tmp / "late"
+        rig = self.rig(hub, 1, options=["--dir", late, "--rescan", "1s"])
+        rig.wait("left out", str(late))
+        rig.wait("ready")
+        late.symlink_to(Data.get(2))
+        rig.wait("data set is served", node(2)[:10])
+        self.assertEqual(hub.end(), 0, hub.text())
+        self.assertEqual(rig.end(signal.SIGTERM), 0, rig.text())
+        self.assertEqual(rig.count("left out"), 1, rig.text())
+
     def test_sighup_with_a_bad_file_changes_nothing(self):
         hub = self.hub((1, A), once=False)
         config = self.tmp / "rig.yaml"

@@ -193,7 +193,7 @@ static void start_rig(struct setup *s)
     configure_root(s, &cfg);
     cr_assert_eq(sm_rig_new(&cfg, &hooks, &s->rig, &ei), SM_OK, "%s", ei.text);
     sm_rig_cfg_fini(&cfg);
-    sm_rig_rescan(s->rig);
+    sm_rig_rescan(s->rig, false);
     apply(s);
 }
 
@@ -458,7 +458,7 @@ Test(rig, data_sets_come_and_go_while_others_prove)
     (void)snprintf(from, sizeof from, "%s/data/beta", s.dir);
     (void)snprintf(to, sizeof to, "%s/beta", s.dir);
     cr_assert_eq(rename(from, to), 0);
-    sm_rig_rescan(s.rig);
+    sm_rig_rescan(s.rig, false);
     apply(&s);
     unsigned gone = 0, served = 0;
     struct sm_rig_identity *id;
@@ -482,6 +482,30 @@ Test(rig, data_sets_come_and_go_while_others_prove)
     tmpdir_remove(s.dir);
 }
 
+/* A search for more takes nothing away, unless somebody has asked for everything meanwhile. */
+Test(rig, a_search_for_more_only_adds)
+{
+    struct setup s;
+    char from[512], to[512];
+    setup_make(&s);
+    put_set(&s, "delta", 4);
+    (void)snprintf(from, sizeof from, "%s/data/beta", s.dir);
+    (void)snprintf(to, sizeof to, "%s/beta", s.dir);
+    cr_assert_eq(rename(from, to), 0);
+    sm_rig_rescan(s.rig, true);
+    apply(&s);
+    cr_assert_not_null(sm_rig_at(s.rig, IDS), "delta is served");
+    for (size_t i = 0; i <= IDS; i++) cr_assert_not(sm_rig_is_gone(at(&s, i)), "%s", sm_rig_name(at(&s, i)));
+    sm_rig_rescan(s.rig, false);
+    sm_rig_rescan(s.rig, true);
+    apply(&s);
+    unsigned gone = 0;
+    for (size_t i = 0; i <= IDS; i++) gone += sm_rig_is_gone(at(&s, i));
+    cr_assert_eq(gone, 1);
+    stop_rig(&s);
+    tmpdir_remove(s.dir);
+}
+
 Test(rig, a_set_that_goes_while_it_proves_is_released_later)
 {
     struct setup s;
@@ -493,7 +517,7 @@ Test(rig, a_set_that_goes_while_it_proves_is_released_later)
     (void)snprintf(from, sizeof from, "%s/data/alpha", s.dir);
     (void)snprintf(to, sizeof to, "%s/alpha", s.dir);
     cr_assert_eq(rename(from, to), 0);
-    sm_rig_rescan(s.rig);
+    sm_rig_rescan(s.rig, false);
     apply(&s);
     struct sm_rig_identity *id = at(&s, 0);
     cr_assert(sm_rig_is_gone(id));

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +29,10 @@ static sm_exit finish(struct sm_cli *cli, sm_err err, const struct sm_errinfo *e
 static sm_err make_dir(const char *dir, struct sm_errinfo *ei)
 {
     struct stat st;
-    if (mkdir(dir, 0700) == 0 || (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))) return SM_OK;
-    return sm_fail(ei, SM_E_IO, "cannot create directory %s", dir);
+    if (mkdir(dir, 0700) == 0) return SM_OK;
+    const int why = errno;
+    if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode)) return SM_OK;
+    return sm_fail_errno(ei, why, "cannot create directory %s", dir);
 }
 
 /* A missing journal is made only when there are no keys that may have signed before. */

@@ -37,6 +37,7 @@ static sm_err open_signer(struct sm_cli *cli, const struct args *a, struct sm_si
         .genesis = genesis,
         .pass = pass.bytes ? &pass : NULL,
         .allow_missing_keys = a->allow_missing,
+        .claims_dir = SM_CLAIMS_DIR,
     };
     err = sm_signer_open(&cfg, out, ei);
     sm_passphrase_fini(&pass);
@@ -72,8 +73,9 @@ const struct sm_command sm_cmd_signer = {
     .summary = "hold the keys and sign for other programs, over a Unix socket",
     .details =
         "The only process that sees private keys. It signs protocol objects, not bytes, and never a second one for "
-        "a slot: the signing journal is on disk before a signature leaves. Only our own user and root are "
-        "answered. It ends in order on SIGTERM.",
+        "a slot: the signing journal is on disk before a signature leaves. An identity that another process of this "
+        "machine signs as is refused, also when it has a copy of the files. Only our own user and root are answered. "
+        "It ends in order on SIGTERM.",
     .options = options,
     .args_bytes = sizeof(struct args),
     .run = run,

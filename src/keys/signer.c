@@ -13,6 +13,7 @@ struct local {
     struct sm_signer base;
     struct sm_keyring ring;
     struct sm_journal *journal;
+    struct sm_claims claims;
 };
 
 static sm_err find_key(struct local *l, const struct sm_node_id *id, struct sm_secret **out, struct sm_errinfo *ei)
@@ -71,13 +72,15 @@ static void local_close(struct sm_signer *s)
     struct local *l = (struct local *)s;
     sm_keyring_fini(&l->ring);
     sm_journal_close(l->journal);
+    sm_claims_fini(&l->claims);
     free(l->base.identities);
     free(l);
 }
 
 static const struct sm_signer_ops local_ops = {.sign = local_sign, .vrf = local_vrf, .close = local_close};
 
-static sm_err match(struct local *l, bool allow_missing, struct sm_errinfo *ei)
+/* The identities are those of the journal, and ours alone. */
+static sm_err match(struct local *l, const struct sm_signer_cfg *cfg, struct sm_errinfo *ei)
 {
     const size_t n = l->ring.n;
     struct sm_node_id *ids = calloc(n ? n : 1, sizeof *ids);
@@ -89,7 +92,8 @@ static sm_err match(struct local *l, bool allow_missing, struct sm_errinfo *ei)
         ids[i] = to->node_id = l->ring.v[i].node_id;
         memcpy(to->name, l->ring.v[i].name, sizeof to->name);
     }
-    if (!err) err = sm_journal_match(l->journal, ids, n, allow_missing, ei);
+    if (!err) err = sm_journal_match(l->journal, ids, n, cfg->allow_missing_keys, ei);
+    if (!err && cfg->claims_dir) err = sm_claims_take(cfg->claims_dir, ids, n, &l->claims, ei);
     free(ids);
     return err;
 }
@@ -104,7 +108,7 @@ sm_err sm_signer_open(const struct sm_signer_cfg *cfg, struct sm_signer **out, s
     if (!err) err = sm_keyring_load(cfg->keys_dir, SM_KEYRING_OPEN, cfg->pass, &l->ring, ei);
     if (!err && l->ring.n == 0)
         err = sm_fail(ei, SM_E_NOTFOUND, "%s holds no keys: make one by smesher keys new", cfg->keys_dir);
-    if (!err) err = match(l, cfg->allow_missing_keys, ei);
+    if (!err) err = match(l, cfg, ei);
     if (err)
         local_close(&l->base);
     else

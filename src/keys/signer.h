@@ -4,6 +4,7 @@
 #ifndef SM_KEYS_SIGNER_H
 #define SM_KEYS_SIGNER_H
 
+#include "keys/claim.h"
 #include "keys/keyfile.h"
 #include "keys/request.h"
 
@@ -15,13 +16,14 @@ struct sm_signer_cfg {
     struct sm_genesis_id genesis;
     const struct sm_passphrase *pass; /* of sealed keys; read during open only; may be NULL */
     bool allow_missing_keys;          /* the journal may belong to identities whose keys are elsewhere now */
+    const char *claims_dir;           /* SM_CLAIMS_DIR; NULL: nothing is held against copies of the files */
 };
 struct sm_signer_identity {
     struct sm_node_id node_id;
     char name[SM_KEY_NAME_ROOM]; /* of the key file */
 };
 
-/* In process. Fails as sm_keyring_load, sm_journal_open and sm_journal_match do. */
+/* In process. Fails as sm_keyring_load, sm_journal_open, sm_journal_match and sm_claims_take do. */
 SM_MUST_CHECK sm_err sm_signer_open(const struct sm_signer_cfg *cfg, struct sm_signer **out, struct sm_errinfo *ei);
 /* Over the socket at `path`. SM_E_NET: nobody listens; SM_E_MISMATCH: it signs for another network. Connections are made
  * as needed, one for each call in progress; one that broke is made again by the next call. */

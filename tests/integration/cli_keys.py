@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pty
+import shutil
 import signal
 import socket
 import stat
@@ -90,10 +91,10 @@ class Keys(CliTest):
         self.refused(2, "--genesis-id", "keys", "new", *self.where, "--genesis-id", "00")
 
     @contextlib.contextmanager
-    def signer(self):
+    def signer(self, where=None):
         """A running signer: its socket and its process."""
         path = self.data / "s"
-        argv = [harness.OPTIONS.smesher, "signer", "--json", *map(str, self.here), "--socket", str(path)]
+        argv = [harness.OPTIONS.smesher, "signer", "--json", *map(str, where or self.here), "--socket", str(path)]
         with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             try:
                 self.assertIn("ready", process.stderr.readline())
@@ -116,6 +117,22 @@ class Keys(CliTest):
         self.assertEqual(process.returncode, 0)
         self.assertEqual(json.loads(out)["identities"], 1)
         self.assertFalse(path.exists())
+
+    @unittest.skipUnless(os.access("/run/lock", os.W_OK), "/run/lock is not ours to write in")
+    def test_a_copy_of_the_directory_starts_no_second_signer(self):
+        self.ok("keys", "new", *self.here)
+        copy = self.tmp / "copy"
+        shutil.copytree(self.data, copy)
+        copy.chmod(0o700)
+        there = ("--data-dir", copy, "--genesis-id", GENESIS)
+        with self.signer() as (_, process):
+            self.refused(1, "one signer per identity", "signer", *there, "--socket", copy / "s")
+            self.ok("keys", "list", "--data-dir", copy)
+            process.kill()
+            process.wait()
+        for _ in range(2):  # as soon as the first is gone, also when the copy has run before
+            with self.signer(there) as (_, process):
+                pass
 
     @unittest.skipIf(os.geteuid() != 0, "only root can be another user")
     def test_signer_answers_no_other_user(self):

@@ -265,6 +265,47 @@ Test(journal, one_process_at_a_time)
     kit_close(&kit);
 }
 
+/* Copies of keys and journal, as a backup is one: nothing in the files is shared, the identity is. */
+Test(journal, one_signer_per_identity)
+{
+    char claims[256];
+    struct kit copy = {0};
+    struct sm_signer *first = NULL, *second = NULL;
+    tmpdir_make(claims);
+    kit_files(&kit, 2);
+    kit_files(&copy, 1);
+    struct sm_signer_cfg cfg = {
+        .keys_dir = kit.keys, .journal_path = kit.journal, .genesis = kit.genesis, .claims_dir = claims};
+    struct sm_signer_cfg other = {
+        .keys_dir = copy.keys, .journal_path = copy.journal, .genesis = copy.genesis, .claims_dir = claims};
+    OK(sm_signer_open(&cfg, &first, &ei));
+    char id[SM_HEX_ROOM(32)];
+    REFUSED(SM_E_BUSY, sm_hex_encode(copy.id[0].b, 32, id), sm_signer_open(&other, &second, &ei));
+    sm_signer_close(first);
+    OK(sm_signer_open(&other, &second, &ei));
+    /* The second of two identities is held: the first must be free again afterwards. */
+    REFUSED(SM_E_BUSY, "one signer per identity", sm_signer_open(&cfg, &first, &ei));
+    sm_signer_close(second);
+    /* What ends a process ends its claim. */
+    const pid_t child = fork();
+    if (child == 0) {
+        if (sm_signer_open(&cfg, &first, NULL)) _exit(1);
+        raise(SIGKILL);
+    }
+    int status = -1;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFSIGNALED(status));
+    OK(sm_signer_open(&cfg, &first, &ei));
+    sm_signer_close(first);
+    /* Without a directory to claim in, there is a warning only. */
+    cfg.claims_dir = tmpdir_path(claims, "missing");
+    OK(sm_signer_open(&cfg, &first, &ei));
+    sm_signer_close(first);
+    tmpdir_remove(claims);
+    tmpdir_remove(copy.dir);
+    tmpdir_remove(kit.dir);
+}
+
 /* ---- interchange ---- */
 
 static char *export_all(struct kit *k)

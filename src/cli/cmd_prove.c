@@ -13,11 +13,13 @@
 #include "cli/remote.h"
 #include "cli/subject.h"
 #include "post/prove.h"
+#include "post/scan_devices.h"
 #include "util/io.h"
 #include "util/log.h"
 
 struct args {
-    const char *dir, *out, *cores, *aes, *state_dir, *device;
+    const char *dir, *out, *cores, *aes, *state_dir;
+    struct sm_text_list device;
     struct sm_net_args net;
     struct sm_randomx_args randomx;
     struct sm_remote_args remote;
@@ -49,10 +51,13 @@ static const struct sm_option options[] = {
     SM_OPT_FLAG(struct args, no_direct_io, "no-direct-io", "read through the page cache"),
     SM_OPT_TEXT(struct args, aes, "aes", NULL, "NAME", "AES variant: ref, aesni, vaes256, vaes512, armaes",
                 .default_note = "the fastest", .env = "SM_AES_ISA"),
-    SM_OPT_TEXT(struct args, device, "device", "cpu", "ID",
-                "an OpenCL device (see devices) that scans beside the processor; cpu = none"),
+    SM_OPT_LIST(
+        struct args, device, "device", NULL, "ID",
+        "an OpenCL device (see devices) that scans beside the processor, all (every usable GPU), or several with "
+        "commas; cpu = none; may be repeated",
+        .default_note = "cpu"),
     SM_OPT_FLAG(struct args, device_only, "device-only",
-                "with --device: the processor scans only when the device fails"),
+                "with --device: the processor scans only when the devices fail"),
     SM_OPT_FLAG(struct args, reference_tail, "reference-tail",
                 "leave out the labels at the end of each file that the reference prover leaves out"),
     SM_OPT_FLAG(struct args, no_self_check, "no-self-check", "do not verify the finished proof before it is returned"),
@@ -238,9 +243,11 @@ static sm_exit run(struct sm_cli *cli, void *args_of_command)
     unsigned *cores = NULL, cores_n = 0;
     struct sm_prove_cfg cfg = {0};
     struct sm_pow_remote *remote = NULL;
+    struct sm_scan_devices devices = {0};
     struct sm_prove_result *result = calloc(1, sizeof *result);
     sm_err err = result ? configure(cli, a, &cfg, &ei) : sm_fail(&ei, SM_E_NOMEM, "out of memory");
     if (!err && a->cores) err = sm_cores_parse(a->cores, &cores, &cores_n, &ei);
+    if (!err) err = sm_scan_devices_find(a->device.v, a->device.n, &devices, &ei);
     if (!err) err = sm_remote_open(&a->remote, &remote, &ei);
     if (!err) {
         struct sm_progress *progress = sm_progress_new(cli, "prove");
@@ -252,7 +259,8 @@ static sm_exit run(struct sm_cli *cli, void *args_of_command)
         cfg.direct_io = !a->no_direct_io;
         cfg.reference_tail = a->reference_tail;
         cfg.isa = a->aes;
-        cfg.device = strcmp(a->device, "cpu") == 0 ? NULL : a->device;
+        cfg.devices = (const char *const *)devices.ids;
+        cfg.devices_n = devices.n;
         cfg.device_only = a->device_only;
         cfg.state_dir = a->no_state ? "" : a->state_dir;
         cfg.checkpoint_bytes = a->checkpoint;
@@ -268,6 +276,7 @@ static sm_exit run(struct sm_cli *cli, void *args_of_command)
     }
     const sm_exit status = err ? sm_cli_error(cli, err, &ei) : report(cli, a, result);
     sm_pow_remote_free(remote);
+    sm_scan_devices_free(&devices);
     free(cores);
     free(result);
     return status;

@@ -87,23 +87,6 @@ static sm_err set_paths(struct sm_prover *p, struct sm_errinfo *ei)
     return sm_io_path(p->checkpoint_path, sizeof p->checkpoint_path, p->state_dir, name, ei);
 }
 
-/* A device that does not exist is a mistake; one that does not work is no reason to go without a proof. */
-static sm_err open_device(struct sm_prover *p, struct sm_errinfo *ei)
-{
-    struct sm_errinfo why = {0};
-    const struct sm_gpu_scanner_cfg cfg = {0};
-    if (!p->cfg->device) return SM_OK;
-    const sm_err err = sm_gpu_scanner_new(p->cfg->device, &cfg, &p->gpu, &why);
-    if (err == SM_E_DEVICE)
-        sm_log(SM_LOG_WARN, "post", "device not used, the processor scans", "device=%s why=\"%s\"", p->cfg->device,
-               why.text);
-    else if (err)
-        return sm_fail(ei, err, "%s", why.text);
-    else
-        sm_log(SM_LOG_INFO, "post", "device scans", "device=%s %s", p->cfg->device, sm_gpu_scanner_describe(p->gpu));
-    return SM_OK;
-}
-
 static sm_err prover_init(struct sm_prover *p, const struct sm_prove_cfg *cfg, const struct sm_cancel *cancel,
                           struct sm_errinfo *ei)
 {
@@ -116,7 +99,7 @@ static sm_err prover_init(struct sm_prover *p, const struct sm_prove_cfg *cfg, c
     if (!err) err = set_difficulties(p, ei);
     if (!err) err = set_paths(p, ei);
     if (!err) err = sm_prove_lists_init(&p->pass.lists, cfg->nonces, cfg->params.k2, ei);
-    if (!err) err = open_device(p, ei);
+    if (!err) err = sm_prove_devices_open(p, ei);
     if (err) return err;
     set_binding(p);
     p->progress.bytes_total = SM_LABEL_BYTES * p->data.layout.num_labels;
@@ -127,7 +110,7 @@ static sm_err prover_init(struct sm_prover *p, const struct sm_prove_cfg *cfg, c
 static void prover_fini(struct sm_prover *p)
 {
     sm_randomx_close(p->randomx);
-    sm_gpu_scanner_free(p->gpu);
+    sm_prove_devices_close(p);
     sm_prove_lists_fini(&p->pass.lists);
 }
 

@@ -58,11 +58,12 @@ struct sm_prove_cfg {
     bool reference_tail;    /* drop the last (labels mod 8) of every file and 1 MiB batch tail as the reference does */
     bool without_vrf_nonce; /* prove data whose metadata has none; else SM_E_NOTFOUND */
     const char *isa;        /* AES variant, NULL = best */
-    const char *device;     /* OpenCL device that scans beside the processor; NULL = none. It may fail at any time */
-    bool device_only;       /* the processor scans only what the device fails to */
-    const char *state_dir;  /* checkpoint and k2pow cache; NULL = the data directory; "" = keep nothing */
-    uint64_t checkpoint_bytes;           /* a checkpoint after every so many bytes scanned; 0 = default 4 GiB */
-    struct sm_randomx_cfg randomx;       /* mode and so on; key is ignored */
+    const char *const *devices;    /* OpenCL devices that scan beside the processor, by id; they may fail at any time */
+    size_t devices_n;              /* 0 = the processor alone */
+    bool device_only;              /* the processor scans only what the devices fail to */
+    const char *state_dir;         /* checkpoint and k2pow cache; NULL = the data directory; "" = keep nothing */
+    uint64_t checkpoint_bytes;     /* a checkpoint after every so many bytes scanned; 0 = default 4 GiB */
+    struct sm_randomx_cfg randomx; /* mode and so on; key is ignored */
     const struct sm_k2pow_source *k2pow; /* borrowed; asked for what no checkpoint or cache holds. NULL: search here */
     bool verify; /* verify the finished proof strictly before returning it; labels found wrong on disk are left out */
     /* Looks for a proof about `meta` that an earlier run delivered, so that it is not made again: the run then verifies it

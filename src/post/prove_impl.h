@@ -4,7 +4,9 @@
  *   prove_data.c        the data set: complete, and what identifies it
  *   prove_k2pow.c       proofs of work of a pass, and the ciphers they give
  *   prove_scan.c        one pass over the labels: scan threads and the merge
+ *   prove_ring.c        batches on their way from the readers over the scanners to the merge
  *   prove_reader.c      reader threads, read-ahead
+ *   prove_device.c      OpenCL devices that scan too
  *   prove_bad.c         labels that verification found wrong on disk
  *   prove_checkpoint.c  what survives a restart
  *
@@ -14,6 +16,7 @@
 #ifndef SM_POST_PROVE_IMPL_H
 #define SM_POST_PROVE_IMPL_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -69,6 +72,15 @@ struct sm_prove_bad {
 };
 bool sm_prove_is_bad(const struct sm_prove_bad *b, uint64_t label);
 
+/* An OpenCL device. Its lanes are scanners like the processor's threads. */
+struct sm_prove_device {
+    const char *id; /* borrowed */
+    struct sm_gpu_scanner *scanner;
+    uint8_t *labels;        /* of its buffers: pinned, or `ordinary` */
+    struct sm_mem ordinary; /* unset when pinned */
+    bool usable;            /* has the job of this pass */
+};
+
 /* A running proof: constant but for what stands from `bad` on, which belongs to the calling thread. */
 struct sm_prover {
     const struct sm_prove_cfg *cfg;
@@ -76,8 +88,9 @@ struct sm_prover {
     unsigned threads, readers;
     struct sm_prove_data data;
     const struct sm_scan_variant *variant;
-    struct sm_gpu_scanner *gpu; /* NULL: the processor alone */
-    uint64_t difficulty;        /* of labels */
+    struct sm_prove_device *devices; /* [devices_n] */
+    unsigned devices_n;
+    uint64_t difficulty; /* of labels */
     uint8_t k2pow_difficulty[32];
     char state_dir[4096]; /* "" keeps nothing */
     char checkpoint_path[4096 + 64];
@@ -91,6 +104,13 @@ struct sm_prover {
     struct sm_prove_progress progress;
     struct sm_prove_result result;
 };
+
+/* Opens the devices of the configuration; those that do not work are logged and left out. SM_E_NOTFOUND, SM_E_ARG: there is
+ * no such device. SM_E_CANCELLED. */
+SM_MUST_CHECK sm_err sm_prove_devices_open(struct sm_prover *p, struct sm_errinfo *ei);
+/* Tells them what is scanned for; one that fails is left out of the pass. */
+void sm_prove_devices_brief(struct sm_prover *p, const struct sm_scan_job *job);
+void sm_prove_devices_close(struct sm_prover *p);
 
 void sm_prove_report(struct sm_prover *p); /* calls cfg->progress, if any */
 
@@ -130,12 +150,25 @@ typedef enum sm_prove_slot_state {
     SM_SLOT_FAILED
 } sm_prove_slot_state;
 
+#define SM_PROVE_NO_DEVICE UINT_MAX
+#define SM_PROVE_ALIGN     4096u /* of buffers and their sizes: direct I/O */
+
+/* Memory for one batch, of one size for all buffers of a device. */
+struct sm_prove_buf {
+    uint8_t *p;
+    size_t bytes;
+    unsigned device; /* that reads it fastest, by position; SM_PROVE_NO_DEVICE: ordinary memory */
+    struct sm_prove_buf *next;
+};
+
 /* A batch on its way. The state says who owns the rest: a reader while READING, a scanner while SCANNING, the
  * merging thread when DONE or FAILED. */
 struct sm_prove_slot {
     sm_prove_slot_state state; /* under ring.mu */
-    uint8_t *buf;
-    uint64_t file, offset; /* bytes */
+    uint64_t seq;              /* batches in order */
+    struct sm_prove_slot *next_ready;
+    struct sm_prove_buf *buf; /* until it is scanned */
+    uint64_t file, offset;    /* bytes */
     uint64_t first_label;
     size_t labels;
     uint64_t next_label; /* where the following batch starts */
@@ -145,29 +178,54 @@ struct sm_prove_slot {
     struct sm_errinfo ei;
 };
 
+/* Index 1 of a pair: devices, 0: the processor. */
 struct sm_prove_ring {
     struct sm_prover *p; /* constant parts only */
-    size_t batch_bytes;
     unsigned slots_n;
     struct sm_prove_slot *slots;
-    struct sm_mem mem;
+    struct sm_prove_buf *bufs;
+    unsigned bufs_n;
+    struct sm_mem mem; /* of the ordinary buffers */
     struct sm_scan_job job;
     atomic_bool stop; /* everybody out, work unfinished */
     atomic_uint_fast64_t bytes_read;
     pthread_mutex_t mu;
-    pthread_cond_t free_cond;  /* readers: the next slot is free, or stop */
-    pthread_cond_t ready_cond; /* scanners: a slot is ready, or stop */
-    pthread_cond_t done_cond;  /* merging thread: a slot is done or failed */
-    struct {                   /* under mu */
-        uint64_t read_seq;     /* batches handed to readers */
-        uint64_t merge_seq;    /* batches merged */
-        uint64_t file, label;  /* where the next batch starts: file, label inside it */
-        bool no_more;          /* the labels are all handed out, or reading failed */
+    pthread_cond_t free_cond;          /* readers: a slot or a buffer is free, or stop */
+    pthread_cond_t ready_cond[2];      /* scanners: a slot is ready, or stop */
+    pthread_cond_t done_cond;          /* merging thread: a slot is done or failed */
+    struct sm_prove_buf *free_bufs[2]; /* under mu */
+    struct sm_prove_slot *ready;       /* under mu: oldest first */
+    unsigned idle[2];                  /* under mu: scanners that wait */
+    struct {                           /* under mu */
+        uint64_t read_seq;             /* batches handed to readers */
+        uint64_t merge_seq;            /* batches merged */
+        uint64_t file, label;          /* where the next batch starts: file, label inside it */
+        bool no_more;                  /* the labels are all handed out, or reading failed */
     } at;
 };
+
+/* `cpu_scanners`: threads that scan on the processor. */
+SM_MUST_CHECK sm_err sm_prove_ring_init(struct sm_prove_ring *r, struct sm_prover *p, unsigned cpu_scanners,
+                                        struct sm_errinfo *ei);
+void sm_prove_ring_fini(struct sm_prove_ring *r);
+void sm_prove_ring_stop(struct sm_prove_ring *r); /* all threads return soon */
+
+/* Waits for a free slot and a buffer and takes them with the batch they are to hold; NULL when there is nothing more to
+ * read. Then the slot is given on: filled, or the failure to do so. */
+struct sm_prove_slot *sm_prove_ring_take_empty(struct sm_prove_ring *r);
+void sm_prove_ring_filled(struct sm_prove_ring *r, struct sm_prove_slot *slot, sm_err err);
+/* Waits for a filled slot; NULL: stop. `device`: position, or SM_PROVE_NO_DEVICE. Then the slot is given on. */
+struct sm_prove_slot *sm_prove_ring_take_ready(struct sm_prove_ring *r, unsigned device);
+void sm_prove_ring_scanned(struct sm_prove_ring *r, struct sm_prove_slot *slot);
+/* Waits a little for the next batch in order. */
+typedef enum sm_prove_next { SM_NEXT_READY, SM_NEXT_WAIT, SM_NEXT_END } sm_prove_next;
+sm_prove_next sm_prove_ring_next(struct sm_prove_ring *r, struct sm_prove_slot **out);
+void sm_prove_ring_merged(struct sm_prove_ring *r, struct sm_prove_slot *slot);
 
 void *sm_prove_reader_main(void *ring);
 /* Before the threads start: where reading begins. */
 void sm_prove_ring_seek(struct sm_prove_ring *r, uint64_t label);
+/* Describes the next batch, of at most the slot's buffer, and moves on. Under mu. */
+void sm_prove_ring_cut(struct sm_prove_ring *r, struct sm_prove_slot *slot);
 
 #endif

@@ -53,10 +53,10 @@ static sm_err source_read(struct source *s, const struct sm_prove_slot *slot, st
     const size_t n = SM_LABEL_BYTES * slot->labels;
     sm_err err = source_open(s, slot->file, ei);
     if (err) return err;
-    const size_t done = read_direct(s, slot->buf, n, slot->offset);
+    const size_t done = read_direct(s, slot->buf->p, n, slot->offset);
     if (done == n) return SM_OK;
     if (!source_direct(s, false)) return sm_fail(ei, SM_E_IO, "%s: cannot leave direct mode", s->path);
-    err = sm_io_pread_exact(s->fd, s->path, slot->buf + done, n - done, slot->offset + done, ei);
+    err = sm_io_pread_exact(s->fd, s->path, slot->buf->p + done, n - done, slot->offset + done, ei);
     /* Whoever asked for direct I/O does not want these labels to push everything else out of memory. */
     if (!err && s->p->cfg->direct_io) sm_io_drop_cache(s->fd, slot->offset + done, n - done);
     return err;
@@ -81,11 +81,10 @@ void sm_prove_ring_seek(struct sm_prove_ring *r, uint64_t label)
     r->at.no_more = !skip_finished_files(r);
 }
 
-/* Describes the next batch in `slot` and moves on. */
-static void cut_batch(struct sm_prove_ring *r, struct sm_prove_slot *slot)
+void sm_prove_ring_cut(struct sm_prove_ring *r, struct sm_prove_slot *slot)
 {
     const struct sm_prove_data *d = &r->p->data;
-    const uint64_t left = sm_prove_file_labels(d, r->at.file) - r->at.label, most = r->batch_bytes / SM_LABEL_BYTES;
+    const uint64_t left = sm_prove_file_labels(d, r->at.file) - r->at.label, most = slot->buf->bytes / SM_LABEL_BYTES;
     slot->file = r->at.file;
     slot->offset = SM_LABEL_BYTES * r->at.label;
     slot->first_label = sm_layout_file_first(&d->layout, r->at.file) + r->at.label;
@@ -96,50 +95,15 @@ static void cut_batch(struct sm_prove_ring *r, struct sm_prove_slot *slot)
         r->at.no_more ? d->layout.num_labels : sm_layout_file_first(&d->layout, r->at.file) + r->at.label;
 }
 
-/* Waits for a free slot and takes it with the batch it is to hold; NULL when there is nothing more to read. */
-static struct sm_prove_slot *take_batch(struct sm_prove_ring *r)
-{
-    struct sm_prove_slot *slot = NULL;
-    (void)pthread_mutex_lock(&r->mu);
-    for (;;) {
-        if (atomic_load(&r->stop) || r->at.no_more) break;
-        struct sm_prove_slot *next = &r->slots[r->at.read_seq % r->slots_n];
-        if (next->state == SM_SLOT_FREE) {
-            slot = next;
-            slot->state = SM_SLOT_READING;
-            cut_batch(r, slot);
-            r->at.read_seq++;
-            break;
-        }
-        (void)pthread_cond_wait(&r->free_cond, &r->mu);
-    }
-    if (r->at.no_more) (void)pthread_cond_broadcast(&r->free_cond); /* the other readers may go home */
-    (void)pthread_mutex_unlock(&r->mu);
-    return slot;
-}
-
-static void hand_over(struct sm_prove_ring *r, struct sm_prove_slot *slot, sm_err err)
-{
-    (void)pthread_mutex_lock(&r->mu);
-    slot->err = err;
-    slot->state = err ? SM_SLOT_FAILED : SM_SLOT_READY;
-    if (err) {
-        r->at.no_more = true; /* what was read before it is still scanned and merged */
-        (void)pthread_cond_broadcast(&r->free_cond);
-    }
-    (void)pthread_cond_signal(err ? &r->done_cond : &r->ready_cond);
-    (void)pthread_mutex_unlock(&r->mu);
-}
-
 void *sm_prove_reader_main(void *ring)
 {
     struct sm_prove_ring *r = ring;
     struct source s = {.p = r->p, .fd = -1};
-    for (struct sm_prove_slot *slot; (slot = take_batch(r));) {
+    for (struct sm_prove_slot *slot; (slot = sm_prove_ring_take_empty(r));) {
         slot->ei.text[0] = '\0';
         const sm_err err = source_read(&s, slot, &slot->ei);
         if (!err) atomic_fetch_add(&r->bytes_read, SM_LABEL_BYTES * slot->labels);
-        hand_over(r, slot, err);
+        sm_prove_ring_filled(r, slot, err);
     }
     sm_io_close(s.fd);
     return NULL;

@@ -10,14 +10,7 @@
 #include "util/log.h"
 #include "util/thread.h"
 
-/* Ours: large enough for direct I/O to reach the disk's speed, small enough to stay in the cache between reader and
- * scanner; measured, bench/prove. */
-#define BATCH_BYTES     ((size_t)1 << 20)
-#define BATCH_BYTES_MIN ((size_t)64 << 10)
-#define RING_BYTES_MAX  ((size_t)96 << 20)
-
 #define CHECKPOINT_BYTES ((uint64_t)4 << 30)
-#define WAKE_NS          (25 * SM_NS_PER_MS) /* the merging thread looks at the cancel flag at least this often */
 #define REPORT_NS        (200 * SM_NS_PER_MS)
 #define PIECE_MIN        1024u /* labels between two looks at the stop flag; adapted to PIECE_NS */
 #define PIECE_MAX        65536u
@@ -64,10 +57,8 @@ static void merge_hits(struct sm_prove_pass *pass, const struct sm_prove_slot *s
 struct scanner {
     struct sm_prove_ring *ring;
     pthread_t thread;
-    bool started;
-    unsigned index;
-    struct sm_gpu_scanner *gpu; /* scans by its lane; NULL: by the processor, also once the device has failed */
-    unsigned lane;
+    unsigned device, lane; /* position; SM_PROVE_NO_DEVICE: the processor, also once the device has failed */
+    int core;              /* to be pinned to; -1: none */
     struct sm_scan_scratch *scratch;
     uint32_t *counts;           /* hits per nonce in this batch */
     size_t piece;               /* labels per call of the scan */
@@ -116,16 +107,25 @@ static size_t scan_piece(struct scanner *s, const uint8_t *labels, size_t n)
     struct sm_prove_ring *r = s->ring;
     struct sm_errinfo why = {0};
     size_t done = 0;
-    if (!s->gpu) {
+    if (s->device == SM_PROVE_NO_DEVICE) {
         (void)sm_scan_run(r->p->variant, &r->job, s->scratch, labels, n, on_hits, s);
         return n;
     }
-    const size_t most = sm_gpu_scanner_labels_max(s->gpu);
-    if (sm_gpu_scanner_run(s->gpu, s->lane, labels, n < most ? n : most, on_hits, s, &done, &why) == SM_OK) return done;
-    sm_log(SM_LOG_WARN, "post", "device failed, the processor goes on", "device=%s lane=%u why=\"%s\"",
-           r->p->cfg->device, s->lane, why.text);
-    s->gpu = NULL;
+    const struct sm_prove_device *d = &r->p->devices[s->device];
+    if (sm_gpu_scanner_run(d->scanner, s->lane, labels, n, on_hits, s, &done, &why) == SM_OK) return done;
+    sm_log(SM_LOG_WARN, "post", "device failed, the processor goes on", "device=%s lane=%u why=\"%s\"", d->id, s->lane,
+           why.text);
+    s->device = SM_PROVE_NO_DEVICE;
     return done;
+}
+
+/* Labels of the next call. A device adapts its launches itself. */
+static size_t next_piece(const struct scanner *s)
+{
+    const size_t left = s->slot->labels - s->done;
+    const size_t most =
+        s->device == SM_PROVE_NO_DEVICE ? s->piece : sm_gpu_scanner_labels_max(s->ring->p->devices[s->device].scanner);
+    return left < most ? left : most;
 }
 
 /* Scans piece by piece, so that a stop takes effect at once even with many nonces on a slow machine. */
@@ -139,116 +139,31 @@ static void scan_batch(struct scanner *s)
     s->full = false;
     s->done = 0;
     while (s->done < slot->labels && !s->full && !slot->err && !atomic_load(&r->stop)) {
-        const size_t left = slot->labels - s->done, n = left < s->piece ? left : s->piece;
         const uint64_t start = sm_clock_ns();
-        s->done += scan_piece(s, slot->buf + SM_LABEL_BYTES * s->done, n);
+        s->done += scan_piece(s, slot->buf->p + SM_LABEL_BYTES * s->done, next_piece(s));
         const uint64_t took = sm_clock_ns() - start;
         if (took < PIECE_NS && s->piece < PIECE_MAX) s->piece *= 2;
         if (took > 4 * PIECE_NS && s->piece > PIECE_MIN) s->piece /= 2;
     }
 }
 
-/* The oldest batch that is ready: what the merge waits for. */
-static struct sm_prove_slot *oldest_ready(struct sm_prove_ring *r)
-{
-    for (unsigned i = 0; i < r->slots_n; i++) {
-        struct sm_prove_slot *slot = &r->slots[(r->at.merge_seq + i) % r->slots_n];
-        if (slot->state == SM_SLOT_READY) return slot;
-    }
-    return NULL;
-}
-
-static bool take_ready(struct scanner *s)
-{
-    struct sm_prove_ring *r = s->ring;
-    s->slot = NULL;
-    (void)pthread_mutex_lock(&r->mu);
-    while (!atomic_load(&r->stop) && !(s->slot = oldest_ready(r))) (void)pthread_cond_wait(&r->ready_cond, &r->mu);
-    if (s->slot) s->slot->state = SM_SLOT_SCANNING;
-    (void)pthread_mutex_unlock(&r->mu);
-    return s->slot != NULL;
-}
-
 static void *scanner_main(void *ctx)
 {
     struct scanner *s = ctx;
-    struct sm_prove_ring *r = s->ring;
-    const struct sm_prove_cfg *cfg = r->p->cfg;
-    const unsigned lanes = r->p->gpu ? SM_GPU_SCAN_LANES : 0; /* not pinned: they mostly wait */
-    if (cfg->cores && s->index >= lanes) (void)sm_thread_pin(cfg->cores[s->index - lanes]);
-    while (take_ready(s)) {
+    if (s->core >= 0) (void)sm_thread_pin((unsigned)s->core);
+    while ((s->slot = sm_prove_ring_take_ready(s->ring, s->device))) {
         scan_batch(s);
-        (void)pthread_mutex_lock(&r->mu);
-        s->slot->state = s->slot->err ? SM_SLOT_FAILED : SM_SLOT_DONE;
-        (void)pthread_cond_signal(&r->done_cond);
-        (void)pthread_mutex_unlock(&r->mu);
+        sm_prove_ring_scanned(s->ring, s->slot);
     }
     return NULL;
 }
 
-static bool scanner_init(struct scanner *s, struct sm_prove_ring *r, unsigned index)
+/* --- the crew --- */
+
+/* Threads that scan on the processor. A device's lanes go on there when it fails, so none may be enough. */
+static unsigned cpu_scanners(const struct sm_prover *p)
 {
-    *s = (struct scanner){.ring = r, .index = index, .piece = PIECE_MIN};
-    s->scratch = sm_scan_scratch_new();
-    s->counts = calloc(r->p->pass.lists.nonces, sizeof *s->counts);
-    if (r->p->gpu && index < SM_GPU_SCAN_LANES) s->gpu = r->p->gpu, s->lane = index;
-    return s->scratch && s->counts;
-}
-
-static void scanner_fini(struct scanner *s)
-{
-    sm_scan_scratch_free(s->scratch);
-    free(s->counts);
-}
-
-/* --- the ring --- */
-
-/* Threads that scan: one per lane of the device, and those of the processor. */
-static unsigned scanners_wanted(const struct sm_prover *p)
-{
-    const unsigned lanes = p->gpu ? SM_GPU_SCAN_LANES : 0;
-    return lanes + (lanes && p->cfg->device_only ? 0 : p->threads);
-}
-
-static sm_err ring_init(struct sm_prove_ring *r, struct sm_prover *p, struct sm_errinfo *ei)
-{
-    *r = (struct sm_prove_ring){.p = p, .batch_bytes = BATCH_BYTES, .slots_n = 2 * (scanners_wanted(p) + p->readers)};
-    while (r->batch_bytes * r->slots_n > RING_BYTES_MAX && r->batch_bytes > BATCH_BYTES_MIN) r->batch_bytes /= 2;
-
-    pthread_condattr_t monotonic;
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_mutex_init(&r->mu, NULL);
-    (void)pthread_cond_init(&r->free_cond, NULL);
-    (void)pthread_cond_init(&r->ready_cond, NULL);
-    (void)pthread_cond_init(&r->done_cond, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
-
-    const uint32_t groups_n = p->pass.lists.nonces / SM_NONCES_PER_GROUP;
-    struct sm_scan_group *groups = aligned_alloc(_Alignof(struct sm_scan_group), groups_n * sizeof *groups);
-    r->slots = calloc(r->slots_n, sizeof *r->slots);
-    r->job = (struct sm_scan_job){.groups = groups,
-                                  .groups_n = groups_n,
-                                  .difficulty_msb = (uint8_t)(p->difficulty >> 56),
-                                  .difficulty_lsb = p->difficulty & ((UINT64_C(1) << 56) - 1)};
-    if (!groups || !r->slots || !sm_mem_map(&r->mem, r->slots_n * r->batch_bytes, SM_PAGES_THP))
-        return sm_fail(ei, SM_E_NOMEM, "out of memory for %u buffers of %zu bytes", r->slots_n, r->batch_bytes);
-    sm_prove_ciphers(p, groups);
-    for (unsigned i = 0; i < r->slots_n; i++) r->slots[i].buf = (uint8_t *)r->mem.p + i * r->batch_bytes;
-    sm_prove_ring_seek(r, p->pass.next_label);
-    return SM_OK;
-}
-
-static void ring_fini(struct sm_prove_ring *r)
-{
-    for (unsigned i = 0; r->slots && i < r->slots_n; i++) free(r->slots[i].hits);
-    free(r->slots);
-    free((void *)(size_t)r->job.groups);
-    sm_mem_unmap(&r->mem);
-    (void)pthread_cond_destroy(&r->done_cond);
-    (void)pthread_cond_destroy(&r->ready_cond);
-    (void)pthread_cond_destroy(&r->free_cond);
-    (void)pthread_mutex_destroy(&r->mu);
+    return p->devices_n && p->cfg->device_only ? 0 : p->threads;
 }
 
 struct crew {
@@ -257,19 +172,51 @@ struct crew {
     unsigned scanners_n, readers_n; /* running */
 };
 
+static void scanner_fini(struct scanner *s)
+{
+    sm_scan_scratch_free(s->scratch);
+    free(s->counts);
+}
+
+static bool start_scanner(struct crew *c, struct sm_prove_ring *r, struct scanner how)
+{
+    struct scanner *s = &c->scanners[c->scanners_n];
+    *s = how;
+    s->ring = r;
+    s->piece = PIECE_MIN;
+    s->scratch = sm_scan_scratch_new();
+    s->counts = calloc(r->p->pass.lists.nonces, sizeof *s->counts);
+    if (s->scratch && s->counts && pthread_create(&s->thread, NULL, scanner_main, s) == 0) {
+        c->scanners_n++;
+        return true;
+    }
+    scanner_fini(s);
+    return false;
+}
+
+/* Threads of devices are not pinned: they mostly wait. */
+static void start_scanners(struct crew *c, struct sm_prove_ring *r, unsigned threads)
+{
+    const struct sm_prover *p = r->p;
+    for (unsigned d = 0; d < p->devices_n; d++)
+        for (unsigned lane = 0; p->devices[d].usable && lane < SM_GPU_SCAN_LANES; lane++)
+            if (!start_scanner(c, r, (struct scanner){.device = d, .lane = lane, .core = -1})) return;
+    for (unsigned i = 0; i < threads; i++) {
+        const int core = p->cfg->cores ? (int)p->cfg->cores[i] : -1;
+        if (!start_scanner(c, r, (struct scanner){.device = SM_PROVE_NO_DEVICE, .core = core})) return;
+    }
+}
+
 static sm_err crew_start(struct crew *c, struct sm_prove_ring *r, struct sm_errinfo *ei)
 {
-    const unsigned threads = scanners_wanted(r->p), readers = r->p->readers;
-    c->scanners = calloc(threads, sizeof *c->scanners);
+    unsigned usable = 0, threads = cpu_scanners(r->p);
+    for (unsigned i = 0; i < r->p->devices_n; i++) usable += r->p->devices[i].usable;
+    if (usable == 0 && threads == 0) threads = r->p->threads; /* all devices failed at once */
+    const unsigned readers = r->p->readers, most = usable * SM_GPU_SCAN_LANES + threads;
+    c->scanners = calloc(most, sizeof *c->scanners);
     c->readers = calloc(readers, sizeof *c->readers);
-    if (!c->scanners || !c->readers) return sm_fail(ei, SM_E_NOMEM, "out of memory for %u threads", threads + readers);
-    for (; c->scanners_n < threads; c->scanners_n++) {
-        struct scanner *s = &c->scanners[c->scanners_n];
-        if (!scanner_init(s, r, c->scanners_n) || pthread_create(&s->thread, NULL, scanner_main, s) != 0) {
-            scanner_fini(s);
-            break;
-        }
-    }
+    if (!c->scanners || !c->readers) return sm_fail(ei, SM_E_NOMEM, "out of memory for %u threads", most + readers);
+    start_scanners(c, r, threads);
     while (c->readers_n < readers && pthread_create(&c->readers[c->readers_n], NULL, sm_prove_reader_main, r) == 0)
         c->readers_n++;
     if (c->scanners_n == 0 || c->readers_n == 0) /* fewer than wanted will do */
@@ -279,11 +226,7 @@ static sm_err crew_start(struct crew *c, struct sm_prove_ring *r, struct sm_erri
 
 static void crew_stop(struct crew *c, struct sm_prove_ring *r)
 {
-    (void)pthread_mutex_lock(&r->mu);
-    atomic_store(&r->stop, true);
-    (void)pthread_cond_broadcast(&r->free_cond);
-    (void)pthread_cond_broadcast(&r->ready_cond);
-    (void)pthread_mutex_unlock(&r->mu);
+    sm_prove_ring_stop(r);
     for (unsigned i = 0; i < c->readers_n; i++) (void)pthread_join(c->readers[i], NULL);
     for (unsigned i = 0; i < c->scanners_n; i++) {
         (void)pthread_join(c->scanners[i].thread, NULL);
@@ -294,38 +237,6 @@ static void crew_stop(struct crew *c, struct sm_prove_ring *r)
 }
 
 /* --- the merging thread --- */
-
-static void wait_a_little(pthread_cond_t *cond, pthread_mutex_t *mu)
-{
-    const uint64_t until = sm_clock_ns() + WAKE_NS;
-    const struct timespec ts = {.tv_sec = (time_t)(until / SM_NS_PER_S), .tv_nsec = (long)(until % SM_NS_PER_S)};
-    (void)pthread_cond_timedwait(cond, mu, &ts);
-}
-
-typedef enum next_batch { NEXT_READY, NEXT_WAIT, NEXT_END } next_batch;
-
-/* Waits a little for the next batch in order. */
-static next_batch next_done(struct sm_prove_ring *r, struct sm_prove_slot **out)
-{
-    struct sm_prove_slot *slot = &r->slots[r->at.merge_seq % r->slots_n];
-    next_batch next = NEXT_WAIT;
-    (void)pthread_mutex_lock(&r->mu);
-    const bool end = r->at.no_more && r->at.merge_seq == r->at.read_seq;
-    if (!end && slot->state != SM_SLOT_DONE && slot->state != SM_SLOT_FAILED) wait_a_little(&r->done_cond, &r->mu);
-    if (slot->state == SM_SLOT_DONE || slot->state == SM_SLOT_FAILED) next = NEXT_READY;
-    (void)pthread_mutex_unlock(&r->mu);
-    *out = slot;
-    return end ? NEXT_END : next;
-}
-
-static void give_back(struct sm_prove_ring *r, struct sm_prove_slot *slot)
-{
-    (void)pthread_mutex_lock(&r->mu);
-    slot->state = SM_SLOT_FREE;
-    r->at.merge_seq++;
-    (void)pthread_cond_signal(&r->free_cond); /* one slot, one reader */
-    (void)pthread_mutex_unlock(&r->mu);
-}
 
 static void report(struct sm_prover *p, uint64_t *reported_ns)
 {
@@ -348,18 +259,18 @@ static sm_err merge_all(struct sm_prover *p, struct sm_prove_ring *r, struct sm_
                            pass->number, 100.0 * (double)pass->next_label / (double)p->data.layout.num_labels);
         report(p, &reported_ns);
         struct sm_prove_slot *slot = NULL;
-        const next_batch next = next_done(r, &slot);
-        if (next == NEXT_END) {
+        const sm_prove_next next = sm_prove_ring_next(r, &slot);
+        if (next == SM_NEXT_END) {
             reported_ns = 0; /* the end of a pass is always told */
             report(p, &reported_ns);
             return SM_OK;
         }
-        if (next == NEXT_WAIT) continue;
+        if (next == SM_NEXT_WAIT) continue;
         if (slot->err) return sm_fail(ei, slot->err, "%s", slot->ei.text);
         merge_hits(pass, slot);
         if (pass->found) return SM_OK;
         pass->next_label = slot->next_label;
-        give_back(r, slot);
+        sm_prove_ring_merged(r, slot);
         if (SM_LABEL_BYTES * (pass->next_label - saved) >= step) {
             saved = pass->next_label;
             sm_prove_checkpoint_save(p);
@@ -367,28 +278,18 @@ static sm_err merge_all(struct sm_prover *p, struct sm_prove_ring *r, struct sm_
     }
 }
 
-static void brief_device(struct sm_prover *p, const struct sm_scan_job *job)
-{
-    struct sm_errinfo why = {0};
-    if (!p->gpu || sm_gpu_scanner_set_job(p->gpu, job, &why) == SM_OK) return;
-    sm_log(SM_LOG_WARN, "post", "device failed, the processor goes on", "device=%s why=\"%s\"", p->cfg->device,
-           why.text);
-    sm_gpu_scanner_free(p->gpu);
-    p->gpu = NULL;
-}
-
 sm_err sm_prove_scan(struct sm_prover *p, struct sm_errinfo *ei)
 {
     struct sm_prove_ring ring;
     struct crew crew = {0};
     const uint64_t start = sm_clock_ns();
-    sm_err err = ring_init(&ring, p, ei);
-    if (!err) brief_device(p, &ring.job);
+    sm_err err = sm_prove_ring_init(&ring, p, cpu_scanners(p), ei);
+    if (!err) sm_prove_devices_brief(p, &ring.job);
     if (!err) err = crew_start(&crew, &ring, ei);
     if (!err) err = merge_all(p, &ring, ei);
     crew_stop(&crew, &ring);
     p->result.bytes_read += atomic_load(&ring.bytes_read);
     p->result.scan_s += sm_clock_seconds_since(start);
-    ring_fini(&ring);
+    sm_prove_ring_fini(&ring);
     return err;
 }

@@ -139,6 +139,7 @@ static sm_err listen_at(struct sm_hub *h, const struct args *a, struct sm_errinf
         .ping_interval_ns = 600 * SM_NS_PER_S, /* these three: post-service.md §2.3 */
         .ping_timeout_ns = 10 * SM_NS_PER_S,
         .ping_min_ns = 60 * SM_NS_PER_S,
+        .idle_timeout_ns = 60 * SM_NS_PER_S, /* ours: who opens no stream shall not take a place for ever */
         .events = &server_events,
         .ctx = h,
     };

@@ -411,9 +411,9 @@ void sm_sched_tick(struct sm_sched *s, uint64_t now_ns)
             id->retry_at_ns = SM_SCHED_NEVER;
             launch(id, now_ns);
         }
-        warn_if_late(id, now_ns);
     }
-    dispatch(s);
+    dispatch(s); /* sorts, as estimates do: the order stays below */
+    for (size_t i = 0; i < s->n; i++) warn_if_late(s->ids[i], now_ns);
 }
 
 void sm_sched_shutdown(struct sm_sched *s)

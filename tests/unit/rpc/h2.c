@@ -41,6 +41,7 @@ enum {
 #define OPEN_1     {H, EH, 1, RAW_REQUEST, 0}
 #define DONE_1     {H, EH | ES, 1, RAW_REQUEST, 0}
 #define BLOCK(hex) {H, EH | ES, 1, hex, 0}
+#define ANSWER_1   {H, EH, 1, RAW_ANSWER, 0}
 /* clang-format on */
 #define GRPC_TAIL "01 04'host' 0f10 10'application/grpc'"
 
@@ -193,6 +194,40 @@ static const struct row server_rows[] = {
 /* Towards a client that has call 1 open. */
 static const struct row client_rows[] = {
     {"an answer", FINE, 0, 0, {{H, EH, 1, RAW_ANSWER, 0}, {D, 0, 1, "0000000000", 0}}},
+    {"4.1 unknown type is ignored", FINE, 0, 0, {{0xee, 0, 0, "0102", 0}, ANSWER_1, {0xee, 0xff, 1, "", 0}}},
+    {"4.2 DATA too long", EITHER, SIZE, 0, {ANSWER_1, {D, 0, 1, "", 16385}}},
+    {"4.2 HEADERS too long", GOAWAY, SIZE, 0, {{H, EH, 1, RAW_ANSWER, 16385}}},
+    {"4.2 SETTINGS of 5 bytes", GOAWAY, SIZE, 0, {{S, 0, 0, "0003000000", 0}}},
+    {"4.3 index that does not exist", GOAWAY, HPACK, 0, {{H, EH, 1, "ff ff ff 07", 0}}},
+    {"4.3 index 0", GOAWAY, HPACK, 0, {{H, EH, 1, "80", 0}}},
+    {"4.3 table size beyond the limit", GOAWAY, HPACK, 0, {{H, EH, 1, "3f e2 1f" RAW_ANSWER, 0}}},
+    {"4.3 bad Huffman padding", GOAWAY, HPACK, 0, {{H, EH, 1, "88 04 81 00", 0}}},
+    {"4.3 PING inside a block", GOAWAY, PROTO, 0, {{H, 0, 1, RAW_ANSWER, 0}, {PING, 0, 0, "0102030405060708", 0}}},
+    {"6.1 DATA on stream 0", GOAWAY, PROTO, 0, {{D, 0, 0, "00", 0}}},
+    {"6.1 padding longer than the frame", GOAWAY, PROTO, 0, {ANSWER_1, {D, PAD, 1, "06 00", 4}}},
+    {"6.2 HEADERS on stream 0", GOAWAY, PROTO, 0, {{H, EH, 0, RAW_ANSWER, 0}}},
+    {"6.2 padding longer than the frame", GOAWAY, PROTO, 0, {{H, EH | PAD, 1, "ff" RAW_ANSWER, 0}}},
+    {"6.4 RST_STREAM on stream 0", GOAWAY, PROTO, 0, {{R, 0, 0, "00000008", 0}}},
+    {"6.4 RST_STREAM of 3 bytes", GOAWAY, SIZE, 0, {{R, 0, 1, "000008", 0}}},
+    {"6.4 RST_STREAM", FINE, 0, 0, {{R, 0, 1, "00000008", 0}}},
+    {"6.5 ACK with payload", GOAWAY, SIZE, 0, {{S, ACK, 0, "000300000064", 0}}},
+    {"6.5 on a stream", GOAWAY, PROTO, 0, {{S, 0, 1, "000300000064", 0}}},
+    {"6.5.2 window 2^31", GOAWAY, FLOW, 0, {{S, 0, 0, "000480000000", 0}}},
+    {"6.5.2 frame size 16383", GOAWAY, PROTO, 0, {{S, 0, 0, "000500003fff", 0}}},
+    {"6.7 on a stream", GOAWAY, PROTO, 0, {{PING, 0, 1, "0102030405060708", 0}}},
+    {"6.7 of 7 bytes", GOAWAY, SIZE, 0, {{PING, 0, 0, "01020304050607", 0}}},
+    {"6.8 on a stream", GOAWAY, PROTO, 0, {{GO, 0, 1, "00000001 00000000", 0}}},
+    {"6.8 of 7 bytes", GOAWAY, SIZE, 0, {{GO, 0, 0, "00000001 000000", 0}}},
+    {"6.8 the call goes on behind it", FINE, 0, 0, {{GO, 0, 0, "00000001 00000000", 0}, ANSWER_1}},
+    {"6.9 increment 0", GOAWAY, PROTO, 0, {{W, 0, 0, "00000000", 0}}},
+    {"6.9 increment 0 on a stream", EITHER, PROTO, 0, {{W, 0, 1, "00000000", 0}}},
+    {"6.9.1 window beyond 2^31 - 1", GOAWAY, FLOW, 0, {{W, 0, 0, "7fffffff", 0}}},
+    {"6.9.1 the same on a stream", EITHER, FLOW, 0, {{W, 0, 1, "7fffffff", 0}}},
+    {"6.10 answer in two frames", FINE, 0, 0, {{H, 0, 1, "88", 0}, {C, EH, 1, "0f10 10'application/grpc'", 0}}},
+    {"6.10 after END_HEADERS", GOAWAY, PROTO, 0, {ANSWER_1, {C, EH, 1, "84", 0}}},
+    {"8.2 upper case", EITHER, PROTO, 0, {{H, EH, 1, RAW_ANSWER "00 01'A' 01'b'", 0}}},
+    {"8.2.2 connection", EITHER, PROTO, 0, {{H, EH, 1, RAW_ANSWER "00 0a'connection' 05'close'", 0}}},
+    {"8.3 pseudo field after others", EITHER, PROTO, 0, {{H, EH, 1, "00 01'a' 01'b'" RAW_ANSWER, 0}}},
     {"5.1 idle: HEADERS", GOAWAY, PROTO, 0, {{H, EH, 5, RAW_ANSWER, 0}}},
     {"5.1 idle: DATA", GOAWAY, PROTO, 0, {{D, 0, 5, "00", 0}}},
     {"5.1 idle: RST_STREAM", GOAWAY, PROTO, 0, {{R, 0, 5, "00000008", 0}}},

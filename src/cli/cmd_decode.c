@@ -5,7 +5,9 @@
 
 #include "cli/commands.h"
 #include "codec/registry.h"
+#include "poet/posw.h"
 #include "util/io.h"
+#include "util/log.h"
 #include "util/text.h"
 
 #define INPUT_MAX (512u << 20) /* the largest active set has 244 MiB */
@@ -122,6 +124,22 @@ static sm_err canonical(const struct sm_object *o, const void *obj, const struct
     return err;
 }
 
+/* The work of a PoET, some 60,000 hashes: a check above the codec. */
+static sm_err check_work(const struct sm_cli *cli, const struct sm_object *o, const void *obj,
+                         struct sm_object_facts *f, struct sm_errinfo *ei)
+{
+    struct sm_posw_verdict v = {0};
+    if (o->type == &sm_poet_proof_type)
+        f->checks[f->checks_n++] =
+            (struct sm_object_check){"work", SM_KNOWN_NOT, "the statement, as in a poet-message"};
+    if (o->type != &sm_poet_proof_message_type) return SM_OK;
+    sm_err err = sm_posw_verify_message(obj, cli->cancel, &v, ei);
+    if (err) return err;
+    f->checks[f->checks_n++] = (struct sm_object_check){"work", v.failed ? SM_KNOWN_BAD : SM_KNOWN_GOOD, NULL};
+    if (v.failed) sm_log(SM_LOG_WARN, "decode", sm_posw_check_text(v.failed), "check=work");
+    return SM_OK;
+}
+
 static const char *word(sm_known k)
 {
     return k == SM_KNOWN_GOOD ? "good" : k == SM_KNOWN_BAD ? "bad" : "unknown";
@@ -165,7 +183,9 @@ static sm_err decode(struct sm_cli *cli, const struct args *a, const struct sm_o
     if (!err) err = read_input(a, &in, ei);
     if (!err) err = sm_object_decode(o, (struct sm_slice){in.p, in.n}, &arena, &obj, ei);
     if (!err) err = canonical(o, obj, &in, &is_canonical, ei);
+    known.ctx.received = (struct sm_slice){in.p, in.n};
     if (!err) err = sm_object_facts_of(o, obj, &known.ctx, &facts, ei);
+    if (!err) err = check_work(cli, o, obj, &facts, ei);
     if (err) goto out;
     doc = document(o, obj, &in, is_canonical, &facts);
     text = doc && !cli->global.json ? json_dumps(doc, JSON_INDENT(2)) : NULL;
@@ -204,8 +224,9 @@ const struct sm_command sm_cmd_decode = {
     .summary = "show an object of the network as JSON, with its IDs and checks",
     .details =
         "Reads one encoded object and prints its fields, the identifiers computed from it, and what could be checked: "
-        "whether the bytes are the canonical encoding, whether signatures are valid (with --genesis-id), and whether "
-        "VRF proofs are valid (with the values they depend on). Under checks_need stands what a check was lacking.\n\n"
+        "whether the bytes are the canonical encoding, whether signatures are valid (with --genesis-id), whether VRF "
+        "proofs are valid (with the values they depend on), and whether a PoET did its work. Under checks_need stands "
+        "what a check was lacking.\n\n"
         "Exits with 3 when the bytes are no such object and with 4 when a signature, VRF proof or other property is "
         "bad. An encoding that is accepted but not canonical is reported, and no failure.",
     .operands = "[TYPE]",

@@ -32,7 +32,7 @@ static const struct sm_scale_field membership_v1[] = {
     F(struct sm_merkle_membership_v1, nodes, &membership_nodes),
     F(struct sm_merkle_membership_v1, leaf_index, &sm_scale_u64),
 };
-static const struct sm_scale_type membership_v1_type =
+const struct sm_scale_type sm_merkle_membership_v1_type =
     SM_SCALE_STRUCT_OF(struct sm_merkle_membership_v1, "MerkleProofV1", membership_v1);
 
 static const struct sm_scale_type challenge_bytes = SM_SCALE_BYTES_OF(32);
@@ -45,7 +45,7 @@ static const struct sm_scale_type metadata_v1_type =
 static const struct sm_scale_type opt_metadata_v1 = SM_SCALE_OPTION_OF(&metadata_v1_type);
 
 static const struct sm_scale_field nipost_v1[] = {
-    F(struct sm_nipost_v1, membership, &membership_v1_type),
+    F(struct sm_nipost_v1, membership, &sm_merkle_membership_v1_type),
     F(struct sm_nipost_v1, post, &opt_post_v1),
     F(struct sm_nipost_v1, metadata, &opt_metadata_v1),
 };

@@ -91,13 +91,13 @@ struct sm_atx_v2 {
     struct sm_signature signature;
 };
 
-#define SM_ATX_V2_PREVIOUS_MAX 256u
-#define SM_ATX_V2_NIPOSTS_MAX 4u
-#define SM_ATX_V2_POSTS_MAX 256u
+#define SM_ATX_V2_PREVIOUS_MAX  256u
+#define SM_ATX_V2_NIPOSTS_MAX   4u
+#define SM_ATX_V2_POSTS_MAX     256u
 #define SM_ATX_V2_MARRIAGES_MAX 256u
 
 extern const struct sm_scale_type sm_post_v1_type, sm_nipost_challenge_v1_type, sm_atx_v1_inner_type, sm_atx_v1_type,
-    sm_atx_v1_metadata_type, sm_nipost_challenge_v2_type, sm_merkle_membership_v2_type, sm_sub_post_v2_type,
-    sm_nipost_v2_type, sm_marriage_certificate_type, sm_atx_v2_type;
+    sm_atx_v1_metadata_type, sm_nipost_challenge_v2_type, sm_merkle_membership_v1_type, sm_merkle_membership_v2_type,
+    sm_sub_post_v2_type, sm_nipost_v2_type, sm_marriage_certificate_type, sm_atx_v2_type;
 
 #endif

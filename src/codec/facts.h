@@ -17,8 +17,15 @@ extern sm_facts_fn sm_facts_atx_v1, sm_facts_atx_v1_inner, sm_facts_atx_v2, sm_f
 void sm_facts_id(struct sm_object_facts *f, const char *name, const uint8_t *b, size_t n);
 void sm_facts_check(struct sm_object_facts *f, const char *name, bool good);
 void sm_facts_unknown(struct sm_object_facts *f, const char *name, const char *needs);
-/* The ID of a transaction in canonical bytes. */
-SM_MUST_CHECK sm_err sm_facts_tx_id(struct sm_object_facts *f, const struct sm_scale_type *t, const void *tx,
+/* The bytes of a transaction, whose hash becomes an identifier. */
+struct sm_tx_bytes {
+    struct sm_slice all;
+    struct sm_scale_writer encoded; /* owned: sm_scale_writer_fini */
+};
+SM_MUST_CHECK sm_err sm_facts_tx_id(struct sm_object_facts *f, const struct sm_object_context *ctx,
+                                    const struct sm_scale_type *t, const void *tx, struct sm_tx_bytes *out,
                                     struct sm_errinfo *ei);
+/* Without the signature at its end. */
+struct sm_slice sm_tx_message(const struct sm_tx_bytes *b, size_t signature_n);
 
 #endif

@@ -59,6 +59,8 @@ const struct sm_object sm_objects[] = {
         "transaction: spend from a multisig or vesting account"),
     ROW("tx-drain-vault", sm_tx_drain_type, sm_facts_tx_drain, "transaction: take what a vault has released"),
     ROW("tx-vault-spawn", sm_tx_vault_spawn_type, sm_facts_tx_vault_spawn, "transaction: spawn a vault"),
+    ROW("membership-v1", sm_merkle_membership_v1_type, NULL, "place of a challenge in a PoET round, version 1"),
+    ROW("membership-v2", sm_merkle_membership_v2_type, NULL, "places of challenges in a PoET round, version 2"),
 };
 // clang-format on
 const size_t sm_objects_n = sizeof sm_objects / sizeof sm_objects[0];

@@ -18,6 +18,8 @@ struct sm_object_context {
     const struct sm_beacon *beacon;      /* NULL: unknown */
     const uint64_t *vrf_nonce;           /* of the sender; NULL: unknown */
     uint32_t layers_per_epoch;           /* 0: unknown */
+    struct sm_slice received;            /* what the object was decoded from, for IDs and signatures of transactions;
+                                            empty: the canonical encoding */
 };
 
 typedef enum sm_known { SM_KNOWN_NOT, SM_KNOWN_GOOD, SM_KNOWN_BAD } sm_known;

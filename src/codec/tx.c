@@ -42,26 +42,32 @@ static const struct sm_scale_field spend[] = {
 };
 const struct sm_scale_type sm_tx_spend_type = SM_SCALE_STRUCT_OF(struct sm_tx_spend, "WalletSpend", spend);
 
-sm_err sm_tx_signature_valid(const struct sm_genesis_id *genesis, const struct sm_scale_type *t, const void *inner,
-                             const struct sm_node_id *public_key, const struct sm_signature *signature, bool *out,
-                             struct sm_errinfo *ei)
+bool sm_tx_signature_valid(const struct sm_genesis_id *genesis, struct sm_slice message,
+                           const struct sm_node_id *public_key, const struct sm_signature *signature)
 {
-    struct sm_scale_writer w = {0};
-    sm_err err = sm_scale_encode(t, inner, &w, ei);
-    if (!err) {
-        const struct sm_slice parts[] = {{genesis->b, sizeof genesis->b}, {w.p, w.n}};
-        *out = sm_ed25519_verify(public_key->b, parts, 2, signature->b);
-    }
-    sm_scale_writer_fini(&w);
-    return err;
+    const struct sm_slice parts[] = {{genesis->b, sizeof genesis->b}, message};
+    return sm_ed25519_verify(public_key->b, parts, 2, signature->b);
 }
 
-sm_err sm_facts_tx_id(struct sm_object_facts *out, const struct sm_scale_type *t, const void *tx, struct sm_errinfo *ei)
+sm_err sm_facts_tx_id(struct sm_object_facts *f, const struct sm_object_context *ctx, const struct sm_scale_type *t,
+                      const void *tx, struct sm_tx_bytes *out, struct sm_errinfo *ei)
 {
-    struct sm_hash32 id;
-    sm_err err = sm_scale_hash(t, tx, &id, ei);
-    if (!err) sm_facts_id(out, "tx_id", id.b, sizeof id.b);
-    return err;
+    struct sm_tx_bytes b = {.all = ctx->received};
+    sm_err err = b.all.n ? SM_OK : sm_scale_encode(t, tx, &b.encoded, ei);
+    if (err) {
+        sm_scale_writer_fini(&b.encoded);
+        return err;
+    }
+    if (!b.all.n) b.all = (struct sm_slice){b.encoded.p, b.encoded.n};
+    const struct sm_tx_id id = sm_tx_id_of(b.all);
+    sm_facts_id(f, "tx_id", id.b, sizeof id.b);
+    *out = b;
+    return SM_OK;
+}
+
+struct sm_slice sm_tx_message(const struct sm_tx_bytes *b, size_t signature_n)
+{
+    return (struct sm_slice){b->all.p, b->all.n > signature_n ? b->all.n - signature_n : 0};
 }
 
 /* A wallet may be spawned by itself or by another account, whose key is not inside. */
@@ -71,12 +77,13 @@ sm_err sm_facts_tx_spawn(const void *obj, const struct sm_object_context *ctx, s
     const struct sm_tx_spawn *tx = obj;
     const struct sm_address wallet = sm_address_of_wallet(tx->inner.public_key.b);
     const bool own = memcmp(&wallet, &tx->inner.principal, sizeof wallet) == 0;
-    bool good = false;
-    sm_err err = sm_facts_tx_id(out, &sm_tx_spawn_type, tx, ei);
-    if (!err && own && ctx->genesis)
-        err = sm_tx_signature_valid(ctx->genesis, &sm_tx_spawn_inner_type, &tx->inner, &tx->inner.public_key,
-                                    &tx->signature, &good, ei);
+    struct sm_tx_bytes bytes;
+    sm_err err = sm_facts_tx_id(out, ctx, &sm_tx_spawn_type, tx, &bytes, ei);
     if (err) return err;
+    const bool good = own && ctx->genesis &&
+                      sm_tx_signature_valid(ctx->genesis, sm_tx_message(&bytes, sizeof tx->signature),
+                                            &tx->inner.public_key, &tx->signature);
+    sm_scale_writer_fini(&bytes.encoded);
     sm_facts_id(out, "wallet", wallet.b, sizeof wallet.b);
     sm_facts_check(out, "form",
                    tx->inner.version == SM_TX_VERSION && tx->inner.method == SM_TX_METHOD_SPAWN &&
@@ -91,10 +98,11 @@ sm_err sm_facts_tx_spawn(const void *obj, const struct sm_object_context *ctx, s
 sm_err sm_facts_tx_spend(const void *obj, const struct sm_object_context *ctx, struct sm_object_facts *out,
                          struct sm_errinfo *ei)
 {
-    (void)ctx;
     const struct sm_tx_spend *tx = obj;
-    sm_err err = sm_facts_tx_id(out, &sm_tx_spend_type, tx, ei);
+    struct sm_tx_bytes bytes;
+    sm_err err = sm_facts_tx_id(out, ctx, &sm_tx_spend_type, tx, &bytes, ei);
     if (err) return err;
+    sm_scale_writer_fini(&bytes.encoded);
     sm_facts_check(out, "form", tx->inner.version == SM_TX_VERSION && tx->inner.method == SM_TX_METHOD_SPEND);
     sm_facts_unknown(out, "signature", "the public key of the principal");
     return SM_OK;

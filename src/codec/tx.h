@@ -1,8 +1,8 @@
 /* codec/tx.h: transactions of the account templates: what it takes to spawn an account, to spend from it, and to drain a
  * vault. Source: our spec, node-service.md §4.22; go-spacemesh genvm/core, genvm/templates @cc65f27.
  *
- * Signed message: genesis ID || transaction without its signature, without a domain byte. The ID of a transaction is
- * the hash of its bytes as received: what is computed from fields holds for canonical bytes only.
+ * Signed message: genesis ID || transaction without its signature, without a domain byte. This and the ID of a transaction
+ * are made of its bytes as received, unlike those of all other objects.
  *
  * Single-signature wallets (tx.c) end with one signature. Multisig and vesting accounts (tx_multisig.c) end with as many
  * pairs of key index and signature as their state requires, without a count: a transaction alone does not say how many
@@ -94,17 +94,13 @@ extern const struct sm_scale_type sm_tx_multisig_spawn_inner_type, sm_tx_multisi
 extern const struct sm_scale_type sm_tx_drain_inner_type, sm_tx_drain_type, sm_tx_vault_spawn_inner_type,
     sm_tx_vault_spawn_type;
 
-/* Is `inner`, of type `t`, signed by the key? SM_E_NOMEM only. */
-SM_MUST_CHECK sm_err sm_tx_signature_valid(const struct sm_genesis_id *genesis, const struct sm_scale_type *t,
-                                           const void *inner, const struct sm_node_id *public_key,
-                                           const struct sm_signature *signature, bool *out, struct sm_errinfo *ei);
+/* `message`: the transaction as it travels, without its signature. */
+bool sm_tx_signature_valid(const struct sm_genesis_id *genesis, struct sm_slice message,
+                           const struct sm_node_id *public_key, const struct sm_signature *signature);
 
-/* Are `signatures` exactly `required` pairs of a key index, ascending, and that key's signature of `inner`? SM_E_NOMEM
- * only. */
-SM_MUST_CHECK sm_err sm_tx_signatures_valid(const struct sm_genesis_id *genesis, const struct sm_scale_type *t,
-                                            const void *inner, const struct sm_node_id *keys, size_t keys_n,
-                                            unsigned required, struct sm_slice signatures, bool *out,
-                                            struct sm_errinfo *ei);
+/* Are `signatures` exactly `required` pairs of a key index, ascending, and that key's signature of `message`? */
+bool sm_tx_signatures_valid(const struct sm_genesis_id *genesis, struct sm_slice message, const struct sm_node_id *keys,
+                            size_t keys_n, unsigned required, struct sm_slice signatures);
 /* The account that a spawn creates: multisig or vesting, and vault. SM_E_ARG (more keys than the limit), SM_E_NOMEM. */
 SM_MUST_CHECK sm_err sm_tx_multisig_address(const struct sm_tx_multisig_spawn_inner *spawn, struct sm_address *out,
                                             struct sm_errinfo *ei);

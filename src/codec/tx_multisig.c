@@ -117,21 +117,16 @@ static size_t count_parts(struct sm_slice in)
     return n;
 }
 
-sm_err sm_tx_signatures_valid(const struct sm_genesis_id *genesis, const struct sm_scale_type *t, const void *inner,
-                              const struct sm_node_id *keys, size_t keys_n, unsigned required,
-                              struct sm_slice signatures, bool *out, struct sm_errinfo *ei)
+bool sm_tx_signatures_valid(const struct sm_genesis_id *genesis, struct sm_slice message, const struct sm_node_id *keys,
+                            size_t keys_n, unsigned required, struct sm_slice signatures)
 {
-    struct sm_scale_writer w = {0};
     struct part p;
-    sm_err err = sm_scale_encode(t, inner, &w, ei);
-    bool good = !err && required > 0 && count_parts(signatures) == required;
-    const struct sm_slice message[] = {{genesis->b, sizeof genesis->b}, {w.p, w.n}};
+    bool good = required > 0 && count_parts(signatures) == required;
+    const struct sm_slice parts[] = {{genesis->b, sizeof genesis->b}, message};
     while (good && signatures.n)
-        good = next_part(&signatures, &p) && p.index < keys_n &&
-               sm_ed25519_verify(keys[p.index].b, message, 2, p.signature);
-    *out = good;
-    sm_scale_writer_fini(&w);
-    return err;
+        good =
+            next_part(&signatures, &p) && p.index < keys_n && sm_ed25519_verify(keys[p.index].b, parts, 2, p.signature);
+    return good;
 }
 
 /* ---- facts ---- */
@@ -153,14 +148,15 @@ sm_err sm_facts_tx_multisig_spawn(const void *obj, const struct sm_object_contex
     const struct sm_tx_multisig_spawn *tx = obj;
     const struct sm_tx_multisig_spawn_inner *in = &tx->inner;
     struct sm_address account;
-    bool good = false;
-    sm_err err = sm_facts_tx_id(out, &sm_tx_multisig_spawn_type, tx, ei);
-    if (!err) err = sm_tx_multisig_address(in, &account, ei);
-    const bool own = !err && same_address(&account, &in->principal);
-    if (own && ctx->genesis)
-        err = sm_tx_signatures_valid(ctx->genesis, &sm_tx_multisig_spawn_inner_type, in, in->keys.p, in->keys.n,
-                                     in->required, slice_of(&tx->signatures), &good, ei);
+    struct sm_tx_bytes bytes;
+    sm_err err = sm_tx_multisig_address(in, &account, ei);
+    if (!err) err = sm_facts_tx_id(out, ctx, &sm_tx_multisig_spawn_type, tx, &bytes, ei);
     if (err) return err;
+    const bool own = same_address(&account, &in->principal);
+    const bool good = own && ctx->genesis &&
+                      sm_tx_signatures_valid(ctx->genesis, sm_tx_message(&bytes, tx->signatures.n), in->keys.p,
+                                             in->keys.n, in->required, slice_of(&tx->signatures));
+    sm_scale_writer_fini(&bytes.encoded);
     sm_facts_id(out, "account", account.b, sizeof account.b);
     sm_facts_check(out, "form",
                    in->version == SM_TX_VERSION && in->method == SM_TX_METHOD_SPAWN && in->required > 0 &&
@@ -176,10 +172,13 @@ sm_err sm_facts_tx_multisig_spawn(const void *obj, const struct sm_object_contex
 
 /* Of one that spends: whose keys they are is in the state of the network. */
 static sm_err spending(const struct sm_scale_type *t, const void *tx, bool form,
-                       const struct sm_scale_bytes *signatures, struct sm_object_facts *out, struct sm_errinfo *ei)
+                       const struct sm_scale_bytes *signatures, const struct sm_object_context *ctx,
+                       struct sm_object_facts *out, struct sm_errinfo *ei)
 {
-    sm_err err = sm_facts_tx_id(out, t, tx, ei);
+    struct sm_tx_bytes bytes;
+    sm_err err = sm_facts_tx_id(out, ctx, t, tx, &bytes, ei);
     if (err) return err;
+    sm_scale_writer_fini(&bytes.encoded);
     sm_facts_check(out, "form", form && count_parts(slice_of(signatures)) > 0);
     sm_facts_unknown(out, "signature", "the public keys of the principal");
     return SM_OK;
@@ -188,31 +187,30 @@ static sm_err spending(const struct sm_scale_type *t, const void *tx, bool form,
 sm_err sm_facts_tx_multisig_spend(const void *obj, const struct sm_object_context *ctx, struct sm_object_facts *out,
                                   struct sm_errinfo *ei)
 {
-    (void)ctx;
     const struct sm_tx_multisig_spend *tx = obj;
     const bool form = tx->inner.version == SM_TX_VERSION && tx->inner.method == SM_TX_METHOD_SPEND;
-    return spending(&sm_tx_multisig_spend_type, tx, form, &tx->signatures, out, ei);
+    return spending(&sm_tx_multisig_spend_type, tx, form, &tx->signatures, ctx, out, ei);
 }
 
 sm_err sm_facts_tx_drain(const void *obj, const struct sm_object_context *ctx, struct sm_object_facts *out,
                          struct sm_errinfo *ei)
 {
-    (void)ctx;
     const struct sm_tx_drain *tx = obj;
     const bool form = tx->inner.version == SM_TX_VERSION && tx->inner.method == SM_TX_METHOD_DRAIN;
-    return spending(&sm_tx_drain_type, tx, form, &tx->signatures, out, ei);
+    return spending(&sm_tx_drain_type, tx, form, &tx->signatures, ctx, out, ei);
 }
 
 sm_err sm_facts_tx_vault_spawn(const void *obj, const struct sm_object_context *ctx, struct sm_object_facts *out,
                                struct sm_errinfo *ei)
 {
-    (void)ctx;
     const struct sm_tx_vault_spawn *tx = obj;
     const struct sm_tx_vault_spawn_inner *in = &tx->inner;
     struct sm_address vault;
-    sm_err err = sm_facts_tx_id(out, &sm_tx_vault_spawn_type, tx, ei);
-    if (!err) err = sm_tx_vault_address(in, &vault, ei);
+    struct sm_tx_bytes bytes;
+    sm_err err = sm_tx_vault_address(in, &vault, ei);
+    if (!err) err = sm_facts_tx_id(out, ctx, &sm_tx_vault_spawn_type, tx, &bytes, ei);
     if (err) return err;
+    sm_scale_writer_fini(&bytes.encoded);
     sm_facts_id(out, "account", vault.b, sizeof vault.b);
     sm_facts_check(out, "form",
                    in->version == SM_TX_VERSION && in->method == SM_TX_METHOD_SPAWN &&

@@ -13,12 +13,12 @@ static void check(bool holds)
     if (!holds) abort();
 }
 
-static void facts(const struct sm_object *o, const void *obj, struct sm_object_facts *out)
+static void facts(const struct sm_object *o, const void *obj, struct sm_slice received, struct sm_object_facts *out)
 {
     static const struct sm_genesis_id genesis = {{1, 2, 3}};
     static const struct sm_beacon beacon = {{4, 5, 6, 7}};
     static const uint64_t nonce = 1;
-    const struct sm_object_context known = {&genesis, &beacon, &nonce, 4032};
+    const struct sm_object_context known = {&genesis, &beacon, &nonce, 4032, received};
     struct sm_errinfo ei = {0};
     memset(out, 0, sizeof *out);
     check(sm_object_facts_of(o, obj, &known, out, &ei) == SM_OK);
@@ -52,9 +52,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (o->form == SM_OBJECT_SCALE) check(sm_scale_equal(o->type, obj, copy));
     check(sm_object_encode(o, copy, &again, &ei) == SM_OK && again.n == w.n);
     check(w.n == 0 || memcmp(w.p, again.p, w.n) == 0);
-    facts(o, obj, &first);
-    facts(o, copy, &second);
+    facts(o, obj, (struct sm_slice){0}, &first);
+    facts(o, copy, (struct sm_slice){0}, &second);
     same_facts(&first, &second);
+    facts(o, obj, (struct sm_slice){data + 1, size - 1}, &second); /* of a transaction they may be others */
+    check(second.ids_n == first.ids_n && second.checks_n == first.checks_n);
     json_t *json = sm_object_json(o, obj);
     check(json != NULL);
     json_decref(json);

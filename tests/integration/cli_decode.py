@@ -50,9 +50,22 @@ class Decode(CliTest):
         self.assertEqual(document["checks"]["canonical"], "bad")
         self.assertEqual(document["object"]["vrf_nonce"], 1 << 30)
 
+    def test_work_of_a_poet(self):
+        v = vector("poet-proof")
+        proof = v["poet_proof_encoded"]
+        tail = "00" + "00" + v["statement"] + "00" * 64  # nameless service and round, no signature
+        good = self.document("decode", "poet-message", "--hex", proof + tail)
+        self.assertEqual(good["checks"], {"canonical": "good", "work": "good"})
+        self.assertEqual(good["ids"]["poet_ref"], v["ref"])
+        alone = self.document("decode", "poet-proof", "--hex", proof)
+        self.assertEqual((alone["checks"]["work"], alone["checks_need"]["work"][:13]), ("unknown", "the statement"))
+        other = tail.replace(v["statement"], "43" * 32)
+        bad = self.document("decode", "poet-message", "--hex", proof + other, status=4)
+        self.assertEqual(bad["checks"], {"canonical": "good", "work": "bad"})
+
     def test_every_listed_type_decodes_or_refuses(self):
         types = self.document("decode", "--list")["types"]
-        self.assertGreaterEqual(len(types), 37)
+        self.assertGreaterEqual(len(types), 45)
         for entry in types:
             with self.subTest(entry["type"]):
                 self.assertIn(entry["type"], self.ok("decode", "--list").out)

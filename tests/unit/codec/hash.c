@@ -109,7 +109,16 @@ Test(hash, ballots_proposals_blocks)
     struct sm_inner_block block;
     struct sm_block_id block_id;
     get(vec_get(j, "block"), "encoded", &sm_inner_block_type, &block);
-    cr_assert_eq(block.layer_index, 20000u);
+    const json_t *b = vec_get(j, "block"), *reward = vec_get(b, "reward");
+    cr_assert_eq(block.layer_index, vec_u64(b, "layer"));
+    cr_assert_eq(block.tick_height, vec_u64(b, "tick_height"));
+    cr_assert_eq(block.rewards.n, 1u);
+    const struct sm_block_reward *got = block.rewards.p;
+    same(reward, "atx", got->atx_id.b, 32);
+    cr_assert_eq(got->weight_num, vec_u64(reward, "num"));
+    cr_assert_eq(got->weight_denom, vec_u64(reward, "denom"));
+    cr_assert_eq(block.tx_ids.n, 1u);
+    same(b, "tx", block.tx_ids.p, 32);
     cr_assert_eq(sm_block_id_of(&block, &block_id, NULL), SM_OK);
     same(vec_get(j, "block"), "block_id", block_id.b, 20);
     json_decref(j);
@@ -133,6 +142,12 @@ Test(hash, sets_genesis_transactions)
         struct sm_atx_id ids[8];
         const size_t n = list_of(row, "ids", ids[0].b, 32);
         same(row, "hash", sm_active_set_hash(ids, n).b, 32);
+        if (!json_object_get(row, "EpochActiveSet_epoch45_encoded")) continue;
+        struct sm_epoch_active_set set;
+        get(row, "EpochActiveSet_epoch45_encoded", &sm_epoch_active_set_type, &set);
+        cr_assert_eq(set.epoch, 45u);
+        cr_assert_eq(set.set.n, n);
+        cr_assert_arr_eq(set.set.p, ids[0].b, 32 * n);
     }
     json_array_foreach(vec_get(j, "genesis"), i, row)
     {

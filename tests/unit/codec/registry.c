@@ -280,6 +280,40 @@ Test(registry, transactions)
     sm_arena_free(&arena);
 }
 
+/* A nonce of 2^30 in the longest mode: accepted, and the network knows the transaction by just these bytes. */
+Test(registry, transactions_are_known_by_the_bytes_received)
+{
+    const uint8_t seed[32] = {2};
+    static const uint8_t longest[9] = {0x13, 0, 0, 0, 0x40};
+    const size_t nonce_at = 1 + 24 + 1 + 24;
+    struct sm_genesis_id genesis = {{9, 8, 7}};
+    struct sm_object_context ctx = {.genesis = &genesis};
+    struct sm_object_facts f;
+    struct sm_tx_spawn tx = spawn_of(seed, &genesis);
+    uint8_t pk[32], secret[64], raw[20 + 256];
+    size_t n = 0;
+    struct sm_scale_writer w = {0};
+    cr_assert_eq(crypto_sign_seed_keypair(pk, secret, seed), 0);
+    cr_assert_eq(sm_scale_encode(&sm_tx_spawn_inner_type, &tx.inner, &w, NULL), SM_OK);
+    memcpy(raw, genesis.b, n = 20);
+    memcpy(raw + n, w.p, nonce_at), n += nonce_at;
+    memcpy(raw + n, longest, sizeof longest), n += sizeof longest;
+    memcpy(raw + n, w.p + nonce_at + 1, w.n - nonce_at - 1), n += w.n - nonce_at - 1;
+    cr_assert_eq(crypto_sign_detached(raw + n, NULL, raw, n, secret), 0);
+    n += 64 - 20;
+    ctx.received = (struct sm_slice){raw + 20, n};
+    facts_of("tx-spawn", raw + 20, n, &ctx, &f);
+    const struct sm_tx_id id = sm_tx_id_of(ctx.received);
+    cr_assert_arr_eq(id_of(&f, "tx_id")->b, id.b, 32);
+    cr_assert_eq(check_of(&f, "signature"), SM_KNOWN_GOOD);
+    ctx.received = (struct sm_slice){0};
+    facts_of("tx-spawn", raw + 20, n, &ctx, &f);
+    cr_assert_arr_neq(id_of(&f, "tx_id")->b, id.b, 32);
+    cr_assert_eq(check_of(&f, "signature"), SM_KNOWN_BAD, "of the canonical bytes");
+    sm_scale_writer_fini(&w);
+    sm_arena_free(&arena);
+}
+
 Test(registry, a_changed_byte_never_keeps_a_good_signature)
 {
     json_t *j = vec_load("wire-atx-v1.json");

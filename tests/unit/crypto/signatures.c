@@ -121,21 +121,37 @@ Test(edwards, edge_scalars_and_torsion)
     }
 }
 
+static const struct {
+    const char *name;
+    sm_domain domain;
+} domains[] = {
+    {"ATX", SM_DOMAIN_ATX},
+    {"PROPOSAL", SM_DOMAIN_PROPOSAL},
+    {"BALLOT", SM_DOMAIN_BALLOT},
+    {"HARE", SM_DOMAIN_HARE},
+    {"POET", SM_DOMAIN_POET},
+    {"MARRIAGE", SM_DOMAIN_MARRIAGE},
+    {"BEACON_FIRST_MSG", SM_DOMAIN_BEACON_FIRST},
+    {"BEACON_FOLLOWUP_MSG", SM_DOMAIN_BEACON_FOLLOWUP},
+};
+
 Test(ed25519, signatures_of_the_reference)
 {
     json_t *j = vec_load("wire-signing.json"), *row;
     struct sm_genesis_id genesis;
     vec_hex(j, "prefix", genesis.b, 20);
     cr_assert_eq(json_array_size(vec_get(j, "keys")), 3u);
-    uint8_t seed[32], secret[64];
+    uint8_t seed[32], secret[64], private_key[64];
     struct sm_node_id id;
     size_t i;
     json_array_foreach(vec_get(j, "keys"), i, row)
     {
+        vec_hex(row, "private_key_64", private_key, 64);
         vec_hex(row, "seed", seed, 32);
         vec_hex(row, "node_id", id.b, 32);
         key_of(seed, secret);
         cr_assert_arr_eq(secret + 32, id.b, 32);
+        cr_assert_arr_eq(secret, private_key, 64);
     }
     cr_assert_eq(json_array_size(vec_get(j, "domains")), 8u);
     vec_hex(json_array_get(vec_get(j, "keys"), 0), "node_id", id.b, 32);
@@ -148,6 +164,12 @@ Test(ed25519, signatures_of_the_reference)
         const sm_domain domain = (sm_domain)vec_u64(row, "domain_byte");
         cr_assert(sm_signature_valid(&genesis, domain, &id, (struct sm_slice){msg, n}, &sig), "%s",
                   vec_str(row, "domain"));
+        cr_assert_eq(domain, domains[i].domain);
+        cr_assert_str_eq(vec_str(row, "domain"), domains[i].name);
+        size_t whole_n;
+        uint8_t *whole = vec_hex_var(row, "signed_preimage", &whole_n);
+        cr_assert(sm_ed25519_verify(id.b, &(struct sm_slice){whole, whole_n}, 1, sig.b));
+        free(whole);
         cr_assert_not(sm_signature_valid(&genesis, (sm_domain)(domain + 20), &id, (struct sm_slice){msg, n}, &sig));
         for (size_t k = 0; k < 64; k += 7) {
             sig.b[k] ^= 1;

@@ -122,7 +122,7 @@ static sm_err run(struct sm_gpu_scanner *g, const struct sm_scan_job *job, doubl
     if (!err) err = measure(g, labels, n, seconds, cancel, out, ei);
     (void)snprintf(out->variant, sizeof out->variant, "%s%s", sm_gpu_scanner_describe(g), pinned ? "" : " unpinned");
     sm_scan_scratch_free(scratch);
-    free(own);
+    if (!sm_gpu_scanner_hangs(g)) free(own);
     return err;
 }
 

@@ -31,6 +31,7 @@ enum {
     SCANS,
     WINDOW,
     AES,
+    DEVICES,
     K2POW_PARALLELISM,
     K2POW_BACKOFF,
     K2POW_FALLBACK,
@@ -47,7 +48,7 @@ struct args {
     const char *config;
     struct sm_text_list address, dir, root, k2pow, param, set;
     const char *single[SINGLES];
-    bool one_shot, large_pages, no_direct_io, no_share_connection, check;
+    bool one_shot, large_pages, device_only, no_direct_io, no_share_connection, check;
 };
 
 #define SINGLE(row, opt, meta, ...) SM_OPT_TEXT(struct args, single[row], opt, NULL, meta, __VA_ARGS__)
@@ -87,6 +88,8 @@ static const struct sm_option options[] = {
     SINGLE(SCANS, "scans", "N", "disk passes at once; 0 = one per disk", .default_note = "0"),
     SINGLE(WINDOW, "proving-window", "TIME", "from the first request to the deadline; 0 = none", .default_note = "12h"),
     SINGLE(AES, "aes", "NAME", "AES variant", .default_note = "the fastest", .env = "SM_AES_ISA"),
+    SINGLE(DEVICES, "device", "ID", "OpenCL devices that scan too, ids with commas, or all", .default_note = "cpu"),
+    SM_OPT_FLAG(struct args, device_only, "device-only", "the processors scan only when the devices fail"),
     SM_OPT_LIST(struct args, k2pow, "remote-k2pow", NULL, "URL", "k2pow worker on another machine; may be repeated",
                 .default_note = "k2pow is made here"),
     SINGLE(K2POW_PARALLELISM, "remote-k2pow-parallelism", "N", "groups asked for at a time", .default_note = "5"),
@@ -129,6 +132,7 @@ static const struct {
     [SCANS] = {"prove.scans", "--scans"},
     [WINDOW] = {"prove.window", "--proving-window"},
     [AES] = {"prove.aes", "--aes"},
+    [DEVICES] = {"prove.devices", "--device"},
     [K2POW_PARALLELISM] = {"k2pow.parallelism", "--remote-k2pow-parallelism"},
     [K2POW_BACKOFF] = {"k2pow.backoff", "--remote-k2pow-backoff"},
     [K2POW_FALLBACK] = {"k2pow.fallback", "--remote-k2pow-fallback"},
@@ -175,6 +179,7 @@ static sm_err apply_options(struct sm_rig_cfg *c, const struct args *a, struct s
     for (size_t i = 0; !err && i < a->param.n; i++) err = sm_rig_list_add(&c->params, a->param.v[i], ei);
     if (a->one_shot) c->one_shot = true;
     if (a->large_pages) c->prove.large_pages = true;
+    if (a->device_only) c->prove.device_only = true;
     if (a->no_direct_io) c->prove.direct_io = false;
     if (a->no_share_connection) c->node.share_connection = false;
     return err;

@@ -180,7 +180,7 @@ sm_err sm_gpu_scan_selftest(struct sm_gpu_scanner *g, struct sm_errinfo *ei)
     for (unsigned lane = 0; lane < SM_GPU_SCAN_LANES && !err; lane++) err = test_lane(g, lane, labels, n, want, ei);
 out:
     free(groups);
-    free(labels);
+    if (!sm_gpu_scanner_hangs(g)) free(labels);
     sm_scan_scratch_free(scratch);
     return err;
 }

@@ -8,6 +8,7 @@
     (4u << 20) /* encrypted blocks of a job's first launch: tens of milliseconds on the slowest devices */
 #define LAUNCH_NS    (100 * SM_NS_PER_MS) /* longest launch to aim for: display watchdogs, and the end of a pass */
 #define UNITS_PER_CU 64u   /* units of work per compute unit at least: the last ones to finish are then a small part */
+#define ITEMS_BITS   512u  /* of these a compute unit has room for so many: registers */
 #define ITEMS_PER_CU 2048u /* no device has more in flight */
 
 sm_err sm_gpu_scan_put(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, cl_mem to, const void *p, size_t n,
@@ -65,7 +66,7 @@ static uint32_t share_out(const struct sm_gpu_scanner *g, struct sm_scan_launch 
     if (parts > launch->groups_n || bits) parts = launch->groups_n; /* sliced labels cost nothing to load again */
     launch->unit_groups = divide_up(launch->groups_n, parts);
     const uint32_t units = blocks * divide_up(launch->groups_n, launch->unit_groups);
-    const uint32_t most = g->compute_units * divide_up(ITEMS_PER_CU, g->cfg.wg_items);
+    const uint32_t most = g->compute_units * divide_up(bits ? ITEMS_BITS : ITEMS_PER_CU, g->cfg.wg_items);
     return units < most ? units : most;
 }
 

@@ -1,6 +1,7 @@
 #include "gpu/scanner.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,11 @@
 #include "gpu/kernel.h"
 #include "gpu/program.h"
 #include "gpu/scanner_impl.h"
+#include "util/clock.h"
 
 #define LABELS_GPU 524288u /* default: 8 MiB, so that a transfer is long against what its commands cost */
 #define LABELS_CPU 16384u  /* default: processors are slow, and nothing is transferred */
+#define ANSWER_MS  60000u  /* default: launches take a tenth of a second, their first one a little longer */
 #define PAGE       4096u   /* alignment of direct I/O */
 
 /* Entries of the candidates' queue: what is left over, fewer than there are items, and what comes before the next look:
@@ -71,6 +74,7 @@ static sm_err make_lane(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, st
     l->hits.found = calloc(SM_GPU_SCAN_HITS_MAX, sizeof *l->hits.found);
     l->hits.keys = calloc(SM_GPU_SCAN_HITS_MAX, sizeof *l->hits.keys);
     if (!l->hits.found || !l->hits.keys) return sm_fail(ei, SM_E_NOMEM, "out of memory for the hits of a device");
+    l->queue.answer_ns = g->cfg.answer_ms * SM_NS_PER_MS;
     sm_err err = sm_gpu_scan_queue_init(&l->queue, g->cl, g->context, g->dev.handle, g->dev.info.name, ei);
     if (!err) err = make_kernel(g, "scan_labels", &l->kernel, ei);
     if (!err) err = make_buffer(g, CL_MEM_READ_ONLY, sizeof(struct sm_scan_launch), &l->job, ei);
@@ -143,6 +147,7 @@ static void fill_in(struct sm_gpu_scanner_cfg *c, bool cpu, size_t wg_max, size_
         c->copies = cpu || c->tables == 4 ? 1 : bits ? 8 : 32;
         while (c->copies > 1 && local_bytes(c) > local_max) c->copies /= 2;
     }
+    if (c->answer_ms == 0) c->answer_ms = ANSWER_MS;
     if (c->labels_max == 0) c->labels_max = cpu ? LABELS_CPU : LABELS_GPU;
 }
 
@@ -213,9 +218,31 @@ static void unpin(struct sm_gpu_scanner *g)
     g->pinned_at = NULL;
 }
 
+bool sm_gpu_scanner_hangs(const struct sm_gpu_scanner *g)
+{
+    bool hangs = false;
+    for (unsigned i = 0; i < SM_GPU_SCAN_LANES; i++) hangs |= atomic_load(&g->lane[i].queue.hangs);
+    return hangs;
+}
+
+/* Where scanners end that cannot be freed. */
+static void keep(struct sm_gpu_scanner *g)
+{
+    static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+    static struct sm_gpu_scanner *hanging;
+    (void)pthread_mutex_lock(&mu);
+    g->next_hanging = hanging;
+    hanging = g;
+    (void)pthread_mutex_unlock(&mu);
+}
+
 void sm_gpu_scanner_free(struct sm_gpu_scanner *g)
 {
     if (!g) return;
+    if (sm_gpu_scanner_hangs(g)) {
+        keep(g);
+        return;
+    }
     if (g->pinned) unpin(g);
     for (unsigned i = 0; i < SM_GPU_SCAN_LANES; i++) free_lane(g, &g->lane[i]);
     release(g->cl, g->keys);
@@ -274,7 +301,7 @@ sm_err sm_gpu_scanner_set_job(struct sm_gpu_scanner *g, const struct sm_scan_job
     if (!err) err = sm_gpu_scan_put(g, l, g->lazy, keys + keys_bytes, lazy_bytes, ei);
     if (!err) err = sm_gpu_scan_drain(&l->queue, ei);
     if (err) sm_gpu_scan_abandon(&l->queue); /* nothing may read the keys after the return */
-    free(keys);
+    if (!sm_gpu_scanner_hangs(g)) free(keys);
     g->job = job;
     for (unsigned i = 0; i < SM_GPU_SCAN_LANES; i++) g->lane[i].range = sm_gpu_scan_first_range(g);
     if (err) atomic_store(&g->lost, true);

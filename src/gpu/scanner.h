@@ -27,6 +27,7 @@ struct sm_gpu_scanner_cfg {
     uint32_t tables;     /* 1 or 4 of 256 words; see kernels/device/aes128.h */
     uint32_t copies;     /* of each table entry: 1, 2, 4 … 32 */
     uint32_t wg_items;   /* work items per group */
+    uint32_t answer_ms;  /* a device that has not finished a launch after so long hangs; default 60000 */
     uint32_t labels_max; /* of one call; default 2^19, processors 2^14; at most 2^20 */
 };
 
@@ -36,7 +37,10 @@ struct sm_gpu_scanner;
  * id), SM_E_ARG (beyond what the device can), SM_E_NOMEM, SM_E_DEVICE (anything the driver refused, or a wrong hit). */
 SM_MUST_CHECK sm_err sm_gpu_scanner_new(const char *device_id, const struct sm_gpu_scanner_cfg *cfg,
                                         struct sm_gpu_scanner **out, struct sm_errinfo *ei);
-void sm_gpu_scanner_free(struct sm_gpu_scanner *g); /* accepts NULL; no call may be running */
+/* Accepts NULL; no call may be running. A scanner that hangs is kept to the end of the process instead: its driver may
+ * still read and write what it was given, so that the labels of its calls must be kept too. */
+void sm_gpu_scanner_free(struct sm_gpu_scanner *g);
+bool sm_gpu_scanner_hangs(const struct sm_gpu_scanner *g);
 
 /* Memory of the host that the device reads at the full speed of the bus: pinned by the driver, 4096-aligned, also fit for
  * direct I/O. Once per scanner; it lives as long as that, whatever the device does. SM_E_DEVICE: the driver has none; any

@@ -34,6 +34,8 @@ struct sm_gpu_scan_queue {
     cl_command_queue q;
     cl_event events[SM_GPU_SCAN_IN_FLIGHT];
     unsigned n;
+    uint64_t answer_ns; /* see sm_gpu_scanner_cfg.answer_ms */
+    atomic_bool hangs;  /* nothing more is asked of it, not even whether it is done */
 };
 
 struct sm_gpu_scan_lane {
@@ -59,6 +61,7 @@ struct sm_gpu_scanner {
     const struct sm_scan_job *job;
     struct sm_gpu_scanner_cfg cfg; /* as chosen: nothing is 0 */
     uint32_t compute_units;
+    struct sm_gpu_scanner *next_hanging;
     atomic_bool lost; /* it failed or lied: nothing more is asked of it */
     char what[96];
 };

@@ -61,6 +61,7 @@ struct sm_prove_cfg {
     const char *const *devices;    /* OpenCL devices that scan beside the processor, by id; they may fail at any time */
     size_t devices_n;              /* 0 = the processor alone */
     bool device_only;              /* the processor scans only what the devices fail to */
+    bool devices_may_miss;         /* a device that does not exist is left out, as one that does not work */
     const char *state_dir;         /* checkpoint and k2pow cache; NULL = the data directory; "" = keep nothing */
     uint64_t checkpoint_bytes;     /* a checkpoint after every so many bytes scanned; 0 = default 4 GiB */
     struct sm_randomx_cfg randomx; /* mode and so on; key is ignored */

@@ -20,7 +20,7 @@ static sm_err open_device(struct sm_prover *p, const char *id, struct sm_errinfo
         if (strcmp(p->devices[i].id, id) == 0) return sm_fail(ei, SM_E_ARG, "device %s is given twice", id);
     *d = (struct sm_prove_device){.id = id};
     const sm_err err = sm_scan_open(id, tune ? TUNE_SECONDS : 0, p->cancel, &d->scanner, &why);
-    if (err == SM_E_DEVICE) {
+    if (err == SM_E_DEVICE || (err == SM_E_NOTFOUND && p->cfg->devices_may_miss)) {
         sm_log(SM_LOG_WARN, "post", "device not used, the processor scans", "device=%s why=\"%s\"", id, why.text);
         return SM_OK;
     }
@@ -56,8 +56,8 @@ void sm_prove_devices_brief(struct sm_prover *p, const struct sm_scan_job *job)
 void sm_prove_devices_close(struct sm_prover *p)
 {
     for (unsigned i = 0; i < p->devices_n; i++) {
+        if (!sm_gpu_scanner_hangs(p->devices[i].scanner)) sm_mem_unmap(&p->devices[i].ordinary);
         sm_gpu_scanner_free(p->devices[i].scanner);
-        sm_mem_unmap(&p->devices[i].ordinary);
     }
     free(p->devices);
 }

@@ -118,7 +118,9 @@ void sm_prove_ring_fini(struct sm_prove_ring *r)
     free(r->slots);
     free(r->bufs);
     free((void *)(size_t)r->job.groups);
-    sm_mem_unmap(&r->mem);
+    bool hangs = false; /* such a driver may still read the labels */
+    for (unsigned i = 0; i < r->p->devices_n; i++) hangs |= sm_gpu_scanner_hangs(r->p->devices[i].scanner);
+    if (!hangs) sm_mem_unmap(&r->mem);
     (void)pthread_cond_destroy(&r->done_cond);
     for (unsigned i = 0; i < 2; i++) (void)pthread_cond_destroy(&r->ready_cond[i]);
     (void)pthread_cond_destroy(&r->free_cond);

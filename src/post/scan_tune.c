@@ -259,8 +259,8 @@ static sm_err try_cfg(const struct trial *t, const struct sm_gpu_scanner_cfg *cf
     if (!err)
         sm_log(SM_LOG_DEBUG, "gpu", "tried", "device=%s %s bytes_per_s=%.3g", t->device->id, sm_gpu_scanner_describe(g),
                *out);
+    if (!g || !sm_gpu_scanner_hangs(g)) free(own);
     sm_gpu_scanner_free(g);
-    free(own);
     return err;
 }
 

@@ -69,6 +69,8 @@ struct sm_rig_cfg {
         uint64_t scans_max; /* disk passes at once; 0 = one per disk */
         uint64_t window_s;  /* from the first request to the deadline; 0 = unknown */
         char *aes;
+        char *devices; /* OpenCL devices that scan too: "cpu" (none), "all", ids with commas */
+        bool device_only;
     } prove;
     struct {
         struct sm_rig_list urls; /* of k2pow workers; none: k2pow is made here */

@@ -7,7 +7,7 @@
 
 #include "rig/config.h"
 
-#define SM_RIG_KEYS   34u
+#define SM_RIG_KEYS   36u
 #define SM_RIG_WEEK_S 604800u
 
 typedef enum rig_kind {

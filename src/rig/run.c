@@ -7,6 +7,7 @@
 
 #include "post/k2pow.h"
 #include "post/metadata.h"
+#include "post/scan_devices.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/text.h"
@@ -189,9 +190,23 @@ static sm_randomx_mode mode_of(const struct rig_setup *s)
     return s->cfg.prove.randomx[0] == 'f' ? SM_RANDOMX_FAST : SM_RANDOMX_LIGHT;
 }
 
+/* A driver that is gone tonight is no reason to miss a proof. */
+static void find_devices(const struct run *run, struct sm_scan_devices *out)
+{
+    struct sm_errinfo why = {0};
+    const char *const text = run->setup->cfg.prove.devices;
+    if (text && sm_scan_devices_find(&text, 1, out, &why))
+        sm_log(SM_LOG_WARN, "rig", "no device scans, the processors do", "identity=%s devices=%s why=\"%s\"", run->name,
+               text, why.text);
+}
+
 static sm_err prove(struct run *run, struct sm_errinfo *ei)
 {
     const struct rig_setup *s = run->setup;
+    struct sm_scan_devices devices = {0};
+    struct sm_prove_result *result = calloc(1, sizeof *result);
+    if (!result) return sm_fail(ei, SM_E_NOMEM, "out of memory");
+    find_devices(run, &devices);
     const struct sm_prove_cfg cfg = {
         .dir = run->dir,
         .challenge = run->meta.challenge,
@@ -202,6 +217,10 @@ static sm_err prove(struct run *run, struct sm_errinfo *ei)
         .readers = (unsigned)s->cfg.prove.readers,
         .direct_io = s->cfg.prove.direct_io,
         .isa = s->cfg.prove.aes,
+        .devices = (const char *const *)devices.ids,
+        .devices_n = devices.n,
+        .device_only = s->cfg.prove.device_only,
+        .devices_may_miss = true,
         .state_dir = run->rig->work_dir,
         .checkpoint_bytes = s->cfg.prove.checkpoint_bytes,
         .randomx = {.mode = mode_of(s),
@@ -216,8 +235,6 @@ static sm_err prove(struct run *run, struct sm_errinfo *ei)
         .progress = on_progress,
         .progress_ctx = run,
     };
-    struct sm_prove_result *result = calloc(1, sizeof *result);
-    if (!result) return sm_fail(ei, SM_E_NOMEM, "out of memory");
     sm_log(SM_LOG_INFO, "rig", "starting proof generation", "identity=%s challenge=%s units=%" PRIu32 " dir=%s",
            run->name, run->challenge10, run->meta.num_units, run->dir);
     sm_err err = run->rig->hooks.prove(&cfg, &run->id->cancel, result, ei);
@@ -228,6 +245,7 @@ static sm_err prove(struct run *run, struct sm_errinfo *ei)
                run->name, run->challenge10, result->proof.nonce, result->passes, result->resumed ? "yes" : "no",
                result->k2pow_s, result->scan_s, result->bad_labels);
     if (!err) keep_bad_labels(run, result->bad_labels);
+    sm_scan_devices_free(&devices);
     free(result);
     return err;
 }

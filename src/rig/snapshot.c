@@ -165,7 +165,7 @@ static bool put_skipped(struct sm_status_snapshot *s, const struct sm_rig *r)
     return true;
 }
 
-/* The scan and k2pow run on the processors; other devices take part in initialization alone. */
+/* k2pow runs on the processors. What OpenCL devices scan counts here too: the prover does not tell it apart. */
 static bool put_cpu(struct sm_status_snapshot *s, struct sm_sensors *sensors, const char *isa)
 {
     const struct sm_scan_variant *v = NULL;

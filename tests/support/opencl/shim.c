@@ -14,6 +14,7 @@
 /* Not codes of OpenCL's: succeed, but give NULL; flip a bit; a number to put into the answer. */
 #define ACT_NULL    1
 #define ACT_CORRUPT 2
+#define ACT_RUNNING 3
 #define ACT_STATUS  1000 /* ACT_STATUS - code */
 #define ACT_VALUE   1000000
 
@@ -64,6 +65,7 @@ static int parse_action(const char *s)
 {
     if (strncmp(s, "null", 4) == 0) return ACT_NULL;
     if (strncmp(s, "corrupt", 7) == 0) return ACT_CORRUPT;
+    if (strncmp(s, "running", 7) == 0) return ACT_RUNNING;
     if (strncmp(s, "value", 5) == 0) return ACT_VALUE + atoi(s + 5);
     if (strncmp(s, "status", 6) == 0) return ACT_STATUS - atoi(s + 6);
     return atoi(s);
@@ -271,6 +273,7 @@ EXPORT CL_API_ENTRY cl_int CL_API_CALL clGetEventInfo(cl_event e, cl_event_info 
     const int act = due("clGetEventInfo");
     if (act < 0) return act;
     const cl_int rc = REAL(clGetEventInfo)(e, i, n, v, r);
+    if (act == ACT_RUNNING && i == CL_EVENT_COMMAND_EXECUTION_STATUS && n == sizeof(cl_int)) *(cl_int *)v = CL_RUNNING;
     if (act >= ACT_STATUS && i == CL_EVENT_COMMAND_EXECUTION_STATUS && n == sizeof(cl_int))
         *(cl_int *)v = ACT_STATUS - act;
     return rc;

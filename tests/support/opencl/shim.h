@@ -6,6 +6,7 @@
  *   -5        the call returns this code (creators: NULL and this code)
  *   null      the call succeeds and gives NULL: a creator no object, an enqueue no event, an enumeration no item
  *   corrupt   clEnqueueReadBuffer: one bit is flipped, 32 bytes before the end: in the last label
+ *   running   clGetEventInfo: the command is not done, whatever it is
  *   status-5  clGetEventInfo: the command is reported to have ended with -5
  *   value3    clGetKernelWorkGroupInfo: the answer is 3
  * SM_SHIM_INFO: what clGetDeviceInfo answers, "param=kind:value" separated by ';': s:text, u32:, u64:, size: numbers,

@@ -344,3 +344,40 @@ Test(scanner, a_driver_without_pinned_memory_is_no_failure)
         cr_assert_eq(shim_live(), 0, "%s: %ld objects leaked", rules[i], shim_live());
     }
 }
+
+Test(scanner, a_device_that_hangs_is_given_up)
+{
+    char id[64] = "";
+    shim(id);
+    seed_print();
+    uint8_t *labels = aligned_alloc(64, 16 * 64);
+    struct sm_scan_group *groups = random_groups(2);
+    struct hits got = {.at = malloc(HITS_ROOM * sizeof *got.at)};
+    const struct sm_scan_job job = {.groups = groups, .groups_n = 2};
+    struct sm_gpu_scanner_cfg cfg = {.wg_items = 16, .labels_max = 64, .answer_ms = 50};
+    struct sm_gpu_scanner *g = NULL;
+    struct sm_errinfo ei = {0};
+    size_t done = 99;
+    fill(labels, 16 * 64);
+    setenv("SM_SHIM_RULES", "clGetEventInfo:1+=running", 1);
+    cr_assert_eq(sm_gpu_scanner_new(id, &cfg, &g, &ei), SM_E_DEVICE);
+    cr_assert_not_null(strstr(ei.text, "hangs"), "%s", ei.text);
+
+    setenv("SM_SHIM_RULES", "unknown:1=0", 1);
+    cfg.answer_ms = 3000; /* the first launches of PoCL compile */
+    cr_assert_eq(sm_gpu_scanner_new(id, &cfg, &g, &ei), SM_OK, "%s", ei.text);
+    cr_assert_eq(sm_gpu_scanner_set_job(g, &job, &ei), SM_OK, "%s", ei.text);
+    setenv("SM_SHIM_RULES", "clGetEventInfo:1+=running", 1);
+    cr_assert_eq(sm_gpu_scanner_run(g, 1, labels, 64, collect, &got, &done, &ei), SM_E_DEVICE);
+    cr_assert_not_null(strstr(ei.text, "hangs"), "%s", ei.text);
+    cr_assert_eq(done, 0);
+    cr_assert(sm_gpu_scanner_hangs(g));
+    setenv("SM_SHIM_RULES", "unknown:2=0", 1);
+    cr_assert_eq(sm_gpu_scanner_run(g, 0, labels, 64, collect, &got, &done, &ei), SM_E_DEVICE, "used again");
+    sm_gpu_scanner_free(g);
+    free(groups);
+    free(got.at); /* and not the labels: such a driver may still read them */
+    static void *volatile kept;
+    kept = labels;
+    (void)kept;
+}

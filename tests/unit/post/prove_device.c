@@ -122,5 +122,11 @@ Test(prove_device, a_device_that_does_not_exist_is_refused)
     cfg.devices_n = 1;
     struct sm_prove_result r = {0};
     cr_assert_eq(sm_prove_run(&cfg, NULL, &r, &ei), SM_E_NOTFOUND, "%s", ei.text);
+
+    put_k2pow(&c, dir); /* or left out, when it may be missing */
+    cfg.devices_may_miss = true;
+    cfg.device_only = true;
+    cr_assert_eq(sm_prove_run(&cfg, NULL, &r, &ei), SM_OK, "%s", ei.text);
+    assert_proof(&c, &r, "without its device");
     tmpdir_remove(dir);
 }

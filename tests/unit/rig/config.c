@@ -124,6 +124,8 @@ Test(rig_config, the_example_has_every_key_and_its_defaults)
     cr_assert_eq(shown.prove.checkpoint_bytes, plain.prove.checkpoint_bytes);
     cr_assert_eq(shown.prove.direct_io, plain.prove.direct_io);
     cr_assert_null(shown.prove.randomx);
+    cr_assert(strcmp(shown.prove.devices, "cpu") == 0 && strcmp(plain.prove.devices, "cpu") == 0);
+    cr_assert(!shown.prove.device_only && !plain.prove.device_only);
     cr_assert_str_eq(shown.network, plain.network);
     cr_assert_eq(shown.data.sets_n, 1);
     cr_assert_str_eq(shown.data.sets[0].disk, "shelf-1");

@@ -31,6 +31,9 @@ static struct world {
     sm_err fail;         /* every run ends so */
     uint32_t bad_labels; /* what verification finds */
     unsigned wakes;
+    const char *more_config; /* appended to it */
+    char devices[64];        /* that the prover was given */
+    bool device_only, may_miss;
 } w = {.mu = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void set_bool(bool *at, bool v)
@@ -100,6 +103,13 @@ static sm_err fake_prove(const struct sm_prove_cfg *cfg, const struct sm_cancel 
     (void)pthread_mutex_lock(&w.mu);
     w.calls++;
     const sm_err fail = w.fail;
+    w.devices[0] = '\0';
+    for (size_t i = 0; i < cfg->devices_n; i++) {
+        const size_t n = strlen(w.devices);
+        (void)snprintf(w.devices + n, sizeof w.devices - n, "[%s]", cfg->devices[i]);
+    }
+    w.device_only = cfg->device_only;
+    w.may_miss = cfg->devices_may_miss;
     (void)pthread_cond_broadcast(&w.changed);
     (void)pthread_mutex_unlock(&w.mu);
     if (fail) return sm_fail(ei, fail, "as ordered");
@@ -168,7 +178,7 @@ static void configure(const struct setup *s, struct sm_rig_cfg *cfg, const char 
 static void configure_root(const struct setup *s, struct sm_rig_cfg *cfg)
 {
     char extra[512];
-    (void)snprintf(extra, sizeof extra, "data: {roots: [%s/data]}\n", s->dir);
+    (void)snprintf(extra, sizeof extra, "data: {roots: [%s/data]}\n%s", s->dir, w.more_config ? w.more_config : "");
     configure(s, cfg, extra);
 }
 
@@ -378,6 +388,26 @@ Test(rig, a_new_challenge_stops_the_run_of_the_old_one)
     cr_assert_eq(p.nonce, 2);
     stop_rig(&s);
     tmpdir_remove(s.dir);
+}
+
+/* What is missing tonight must not cost a proof. */
+Test(rig, devices_scan_if_they_are_there)
+{
+    static const char *const configs[] = {"", "prove: {devices: \"pci-1,pci-2\", device_only: yes}\n",
+                                          "prove: {devices: all}\n"};
+    static const char *const devices[] = {"", "[pci-1][pci-2]", ""};
+    setenv("SM_OPENCL_LIBRARY", "/nonexistent/libOpenCL.so", 1);
+    for (unsigned i = 0; i < 3; i++) {
+        struct setup s;
+        w.more_config = configs[i];
+        setup_make(&s);
+        cr_assert_eq(ask_until_answered(&s, 0, 1, NULL), SM_POST_DONE);
+        cr_assert_str_eq(w.devices, devices[i]);
+        cr_assert_eq(w.device_only, i == 1);
+        cr_assert(w.may_miss);
+        stop_rig(&s);
+        tmpdir_remove(s.dir);
+    }
 }
 
 Test(rig, failures_are_told_once)

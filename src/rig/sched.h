@@ -25,7 +25,7 @@
 #include "util/err.h"
 
 #define SM_SCHED_RETRIES 3u
-#define SM_DISKS_MAX     8u  /* of one data set; ours: more are cut off when they are found */
+#define SM_DISKS_MAX     32u /* of one data set; ours: more are cut off when they are found */
 #define SM_DISK_ROOM     64u /* bytes of a disk's name */
 #define SM_SCHED_NEVER   UINT64_MAX
 

@@ -17,7 +17,7 @@
 #define SM_STATUS_NAME_ROOM  64u
 #define SM_STATUS_TEXT_ROOM  256u
 #define SM_STATUS_PATH_ROOM  1024u /* longer ones are cut: for display only */
-#define SM_STATUS_DISKS_MAX  8u    /* of one identity */
+#define SM_STATUS_DISKS_MAX  32u   /* of one identity */
 #define SM_STATUS_ERRORS_MAX 16u
 
 typedef enum sm_status_phase {

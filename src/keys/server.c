@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "keys/wire.h"
@@ -24,14 +25,16 @@ struct sm_server {
     bool bound;
     struct { /* under mu */
         pthread_mutex_t mu;
-        pthread_cond_t left; /* a connection ended */
-        int fds[SM_SERVER_CONNECTIONS];
+        pthread_cond_t changed; /* a connection ended, or has become idle */
+        struct connection *list[SM_SERVER_CONNECTIONS];
         size_t n;
+        uint64_t turn;
     } shared;
 };
-struct connection {
+struct connection { /* owned by its thread, which takes it off the list */
     struct sm_server *server;
     int fd;
+    uint64_t idle_since; /* under the server's mu: a turn; 0 = in a request, or told to end */
 };
 
 /* ---- one connection ---- */
@@ -92,22 +95,39 @@ static sm_err serve_one(const struct connection *c)
     return err;
 }
 
-static void forget(struct sm_server *s, int fd)
+static void forget(struct connection *c)
 {
+    struct sm_server *s = c->server;
     (void)pthread_mutex_lock(&s->shared.mu);
     for (size_t i = 0; i < s->shared.n; i++)
-        if (s->shared.fds[i] == fd) s->shared.fds[i] = s->shared.fds[--s->shared.n];
-    (void)close(fd); /* under the lock: stopping shuts down listed descriptors only */
-    (void)pthread_cond_broadcast(&s->shared.left);
+        if (s->shared.list[i] == c) s->shared.list[i] = s->shared.list[--s->shared.n];
+    (void)close(c->fd); /* under the lock: only listed descriptors are shut down */
+    free(c);
+    (void)pthread_cond_broadcast(&s->shared.changed);
+    (void)pthread_mutex_unlock(&s->shared.mu);
+}
+
+/* Until there is something to read, if only the end. */
+static void await_request(struct connection *c)
+{
+    struct sm_server *s = c->server;
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+    (void)pthread_mutex_lock(&s->shared.mu);
+    c->idle_since = ++s->shared.turn;
+    (void)pthread_cond_broadcast(&s->shared.changed);
+    (void)pthread_mutex_unlock(&s->shared.mu);
+    while (poll(&p, 1, -1) < 0 && errno == EINTR) {}
+    (void)pthread_mutex_lock(&s->shared.mu);
+    c->idle_since = 0;
     (void)pthread_mutex_unlock(&s->shared.mu);
 }
 
 static void *serve(void *arg)
 {
-    struct connection c = *(struct connection *)arg;
-    free(arg);
-    while (!serve_one(&c)) {}
-    forget(c.server, c.fd);
+    struct connection *c = arg;
+    do await_request(c);
+    while (!serve_one(c));
+    forget(c);
     return NULL;
 }
 
@@ -123,21 +143,52 @@ static bool is_welcome(int fd)
     return false;
 }
 
-static bool start_thread(struct sm_server *s, int fd)
+static bool start_thread(struct connection *c)
 {
     pthread_attr_t attr;
     pthread_t thread;
-    struct connection *c = malloc(sizeof *c);
-    if (!c || pthread_attr_init(&attr) != 0) {
-        free(c);
-        return false;
-    }
-    *c = (struct connection){.server = s, .fd = fd};
+    if (pthread_attr_init(&attr) != 0) return false;
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     const bool started = pthread_create(&thread, &attr, serve, c) == 0;
     (void)pthread_attr_destroy(&attr);
-    if (!started) free(c);
     return started;
+}
+
+static bool is_silent(const struct connection *c)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+    return poll(&p, 1, 0) == 0;
+}
+
+/* What is asked after all is still read and answered before the thread meets the end. */
+static void end_longest_idle(struct sm_server *s)
+{
+    struct connection *found = NULL;
+    for (size_t i = 0; i < s->shared.n; i++) {
+        struct connection *c = s->shared.list[i];
+        if (c->idle_since && (!found || c->idle_since < found->idle_since) && is_silent(c)) found = c;
+    }
+    if (!found) return;
+    found->idle_since = 0;
+    (void)shutdown(found->fd, SHUT_RD);
+}
+
+/* False: not yet. */
+static bool make_room(struct sm_server *s)
+{
+    struct timespec until;
+    (void)pthread_mutex_lock(&s->shared.mu);
+    if (s->shared.n == SM_SERVER_CONNECTIONS) {
+        end_longest_idle(s);
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += TICK_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        (void)pthread_cond_clockwait(&s->shared.changed, &s->shared.mu, CLOCK_MONOTONIC, &until);
+    }
+    const bool room = s->shared.n < SM_SERVER_CONNECTIONS;
+    (void)pthread_mutex_unlock(&s->shared.mu);
+    return room;
 }
 
 static void welcome(struct sm_server *s)
@@ -148,21 +199,23 @@ static void welcome(struct sm_server *s)
         (void)close(fd);
         return;
     }
-    (void)pthread_mutex_lock(&s->shared.mu);
-    const bool room = s->shared.n < SM_SERVER_CONNECTIONS;
-    if (room) s->shared.fds[s->shared.n++] = fd;
-    (void)pthread_mutex_unlock(&s->shared.mu);
-    if (!room)
+    struct connection *c = malloc(sizeof *c);
+    if (!c) {
         (void)close(fd);
-    else if (!start_thread(s, fd))
-        forget(s, fd);
+        return;
+    }
+    *c = (struct connection){.server = s, .fd = fd};
+    (void)pthread_mutex_lock(&s->shared.mu);
+    s->shared.list[s->shared.n++] = c;
+    (void)pthread_mutex_unlock(&s->shared.mu);
+    if (!start_thread(c)) forget(c);
 }
 
 static void stop_all(struct sm_server *s)
 {
     (void)pthread_mutex_lock(&s->shared.mu);
-    for (size_t i = 0; i < s->shared.n; i++) (void)shutdown(s->shared.fds[i], SHUT_RD); /* answers still go out */
-    while (s->shared.n) (void)pthread_cond_wait(&s->shared.left, &s->shared.mu);
+    for (size_t i = 0; i < s->shared.n; i++) (void)shutdown(s->shared.list[i]->fd, SHUT_RD); /* answers still go out */
+    while (s->shared.n) (void)pthread_cond_wait(&s->shared.changed, &s->shared.mu);
     (void)pthread_mutex_unlock(&s->shared.mu);
 }
 
@@ -172,7 +225,7 @@ sm_err sm_server_run(struct sm_server *s, const struct sm_cancel *cancel, struct
     while (!err && !sm_cancelled(cancel)) {
         struct pollfd p = {.fd = s->listen_fd, .events = POLLIN};
         const int rc = poll(&p, 1, TICK_MS);
-        if (rc > 0)
+        if (rc > 0 && make_room(s))
             welcome(s);
         else if (rc < 0 && errno != EINTR)
             err = sm_fail_errno(ei, errno, "cannot wait for connections at %s", s->address.sun_path);
@@ -236,7 +289,7 @@ sm_err sm_server_open(const char *path, struct sm_signer *signer, struct sm_serv
     s->listen_fd = -1;
     s->address.sun_family = AF_UNIX;
     if (strlen(path) >= sizeof s->address.sun_path || pthread_mutex_init(&s->shared.mu, NULL) != 0 ||
-        pthread_cond_init(&s->shared.left, NULL) != 0) {
+        pthread_cond_init(&s->shared.changed, NULL) != 0) {
         free(s);
         return sm_fail(ei, SM_E_ARG, "%s: too long a path for a socket", path);
     }
@@ -254,7 +307,7 @@ void sm_server_close(struct sm_server *s)
     if (!s) return;
     sm_io_close(s->listen_fd);
     if (s->bound) (void)unlink(s->address.sun_path);
-    (void)pthread_cond_destroy(&s->shared.left);
+    (void)pthread_cond_destroy(&s->shared.changed);
     (void)pthread_mutex_destroy(&s->shared.mu);
     free(s);
 }

@@ -7,7 +7,9 @@
 #include "keys/signer.h"
 #include "util/cancel.h"
 
-#define SM_SERVER_CONNECTIONS 64u /* at most; further ones wait */
+/* At most. A further one takes the place of the one that has been idle longest, whose owner connects again with its next
+ * request, or waits until a request is answered. */
+#define SM_SERVER_CONNECTIONS 64u
 
 struct sm_server;
 

@@ -28,7 +28,8 @@ Test(fixed, division_and_cdf_to_the_bit)
     {
         const struct sm_fixed p = sm_fixed_div_u64(vec_u64(row, "p_num"), vec_u64(row, "p_den"), &overflow);
         raw_is(row, "p_raw", p, i);
-        raw_is(row, "cdf_raw", sm_fixed_bin_cdf((int64_t)vec_u64(row, "n"), p, (int64_t)vec_u64(row, "x"), &overflow), i);
+        raw_is(row, "cdf_raw", sm_fixed_bin_cdf((int64_t)vec_u64(row, "n"), p, (int64_t)vec_u64(row, "x"), &overflow),
+               i);
         cr_assert_not(overflow, "row %zu", i);
     }
     json_decref(j);
@@ -58,7 +59,8 @@ Test(hare, counts)
     {
         struct sm_vrf_proof vrf;
         memset(&vrf, 0, sizeof vrf);
-        vec_hex(row, "vrf", vrf.b, 64); /* the test's values are shorter than a real VRF; only the first 8 bytes count */
+        vec_hex(row, "vrf", vrf.b,
+                64); /* the test's values are shorter than a real VRF; only the first 8 bytes count */
         cr_assert_eq(sm_hare_count(vec_u64(row, "miner_weight"), vec_u64(row, "total_weight"),
                                    (uint32_t)vec_u64(row, "committee"), &vrf),
                      vec_u64(row, "count"), "row %zu", i);
@@ -121,6 +123,21 @@ Test(vrf, order_is_little_endian)
     cr_assert(sm_vrf_coin(&a) && !sm_vrf_coin(&b));
 }
 
+Test(vrf, slots_and_coins)
+{
+    json_t *j = vec_load("wire-vrf.json"), *row;
+    size_t i;
+    cr_assert_eq(json_array_size(vec_get(j, "messages")), 7u);
+    json_array_foreach(vec_get(j, "messages"), i, row)
+    {
+        struct sm_vrf_proof pi;
+        vec_hex(row, "pi", pi.b, sizeof pi.b);
+        cr_assert_eq(sm_proposal_layer(&pi, 45, 4032), 45 * 4032 + vec_u64(row, "first8_le_mod_4032"), "row %zu", i);
+        cr_assert_eq(sm_vrf_coin(&pi), vec_u64(row, "lsb"), "row %zu", i);
+    }
+    json_decref(j);
+}
+
 Test(beacon, vote_bits)
 {
     json_t *j = vec_load("wire-beacon.json"), *row;
@@ -165,7 +182,8 @@ Test(beacon, thresholds)
     {
         uint8_t want[80], got[80];
         decimal_to_640(vec_str(row, "threshold"), want);
-        cr_assert_eq(sm_beacon_threshold((uint32_t)vec_u64(row, "kappa"), 1, 3, vec_u64(row, "num_atxs"), got, NULL), SM_OK);
+        cr_assert_eq(sm_beacon_threshold((uint32_t)vec_u64(row, "kappa"), 1, 3, vec_u64(row, "num_atxs"), got, NULL),
+                     SM_OK);
         cr_assert_arr_eq(got, want, 80, "row %zu", i);
         struct sm_vrf_proof vrf;
         memcpy(vrf.b, want, 80);

@@ -1,6 +1,7 @@
 /* The same calls over the socket; and what is not a request is refused. */
 #include "kit.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -99,16 +100,69 @@ Test(socket, a_directory_open_to_others_is_refused)
     kit_close(&kit);
 }
 
-/* Sends bytes; true when the server answers that it does not understand, or closes. */
-static bool rejected(const void *bytes, size_t n)
+static int dial(void)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    struct sm_wire_answer answer;
-    uint8_t *raw = NULL;
-    size_t raw_n = 0;
     memcpy(a.sun_path, path, strlen(path));
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    return fd;
+}
+
+static void *connect_one(void *arg)
+{
+    struct sm_signer **client = arg;
+    OK(sm_signer_connect(path, &kit.genesis, client, &ei));
+    return NULL;
+}
+
+/* As many connections as there may be, and then one more. */
+Test(socket, idle_connections_give_way_and_busy_ones_do_not)
+{
+    int fd[SM_SERVER_CONNECTIONS];
+    struct sm_signer *first = NULL, *client = NULL;
+    struct sm_hare_body b;
+    struct sm_signature sig;
+    uint8_t byte;
+    pthread_t waiting;
+    kit_open(&kit);
+    start();
+    OK(sm_signer_connect(path, &kit.genesis, &first, &ei));
+    for (size_t i = 0; i < SM_SERVER_CONNECTIONS; i++) fd[i] = dial();
+    OK(sm_signer_connect(path, &kit.genesis, &client, &ei));
+    sm_signer_close(client);
+    /* The connection that was ended is made again. */
+    struct sm_sign_request r = hare(&b, 8, 1);
+    OK(sm_signer_sign(first, &r, &sig, &ei));
+    for (size_t i = 0; i < SM_SERVER_CONNECTIONS; i++) close(fd[i]);
+    sm_signer_close(first);
+
+    /* Each has begun a request: only when one of them is done is there room. */
+    client = NULL;
+    for (size_t i = 0; i < SM_SERVER_CONNECTIONS; i++) {
+        fd[i] = dial();
+        cr_assert_eq(send(fd[i], "\x01", 1, MSG_NOSIGNAL), 1);
+    }
+    cr_assert_eq(pthread_create(&waiting, NULL, connect_one, &client), 0);
+    for (size_t i = 1; i < SM_SERVER_CONNECTIONS; i++) /* none was ended for it */
+        cr_assert(recv(fd[i], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN, "connection %zu", i);
+    close(fd[0]);
+    cr_assert_eq(pthread_join(waiting, NULL), 0);
+    r = hare(&b, 9, 1);
+    OK(sm_signer_sign(client, &r, &sig, &ei));
+    for (size_t i = 1; i < SM_SERVER_CONNECTIONS; i++) close(fd[i]);
+    sm_signer_close(client);
+    stop();
+    kit_close(&kit);
+}
+
+/* Sends bytes; true when the server answers that it does not understand, or closes. */
+static bool rejected(const void *bytes, size_t n)
+{
+    struct sm_wire_answer answer;
+    uint8_t *raw = NULL;
+    size_t raw_n = 0;
+    const int fd = dial();
     cr_assert_eq(send(fd, bytes, n, MSG_NOSIGNAL), (ssize_t)n);
     cr_assert_eq(shutdown(fd, SHUT_WR), 0);
     bool no = true;

@@ -80,6 +80,63 @@ Test(hash, atx_v2)
     sm_arena_free(&arena);
 }
 
+/* The lists of a version 2 ATX, as if every zero leaf were hashed. */
+Test(hash, atx_v2_lists_of_every_length)
+{
+    static struct sm_hash32 ids[256], nodes[257];
+    static struct sm_sub_post_v2 posts[256];
+    struct sm_nipost_v2 niposts[4] = {0};
+    struct sm_atx_v2_roots roots;
+    struct sm_atx_id id;
+    for (size_t i = 0; i < 256; i++) {
+        memset(ids[i].b, (int)i + 1, 32);
+        posts[i].num_units = (uint32_t)i;
+    }
+    for (size_t n = 0; n <= 256; n++) {
+        const struct sm_atx_v2 atx = {.previous_atxs = {ids, n}};
+        memset(nodes, 0, sizeof nodes);
+        memcpy(nodes, ids, n * sizeof ids[0]);
+        const struct sm_hash32 want = sm_merkle_root_01(nodes, 256);
+        cr_assert_eq(sm_atx_v2_id(&atx, &id, &roots, NULL), SM_OK);
+        cr_assert_arr_eq(roots.previous_atxs.b, want.b, 32, "%zu previous ATXs", n);
+    }
+    for (size_t n = 0; n <= 4; n++) {
+        const struct sm_atx_v2 atx = {.niposts = {niposts, n}};
+        memset(nodes, 0, sizeof nodes);
+        for (size_t i = 0; i < n; i++) {
+            niposts[i].posts = (struct sm_scale_list){posts, 1 + 85 * i};
+            cr_assert_eq(sm_nipost_v2_root(&niposts[i], &atx, &nodes[i], NULL), SM_OK);
+        }
+        const struct sm_hash32 want = sm_merkle_root_01(nodes, 4);
+        cr_assert_eq(sm_atx_v2_id(&atx, &id, &roots, NULL), SM_OK);
+        cr_assert_arr_eq(roots.niposts.b, want.b, 32, "%zu NIPoSTs", n);
+    }
+    for (size_t n = 0; n <= 256; n++) {
+        const struct sm_nipost_v2 nipost = {.posts = {posts, n}};
+        const struct sm_atx_v2 atx = {0};
+        struct sm_hash32 three[4] = {0}, got;
+        memset(nodes, 0, sizeof nodes);
+        for (size_t i = 0; i < n; i++) cr_assert_eq(sm_sub_post_v2_root(&posts[i], &atx, &nodes[i], NULL), SM_OK);
+        cr_assert_eq(sm_scale_hash(&sm_merkle_membership_v2_type, &nipost.membership, &three[0], NULL), SM_OK);
+        three[2] = sm_merkle_root_01(nodes, 256);
+        const struct sm_hash32 want = sm_merkle_root_01(three, 3);
+        cr_assert_eq(sm_nipost_v2_root(&nipost, &atx, &got, NULL), SM_OK);
+        cr_assert_arr_eq(got.b, want.b, 32, "%zu posts", n);
+    }
+    for (size_t n = 0; n <= 256; n += 17) {
+        static struct sm_marriage_certificate certs[256];
+        const struct sm_atx_v2 atx = {.marriages = {certs, n}};
+        memset(nodes, 0, sizeof nodes);
+        for (size_t i = 0; i < n; i++) {
+            certs[i].signature.b[0] = (uint8_t)i;
+            cr_assert_eq(sm_scale_hash(&sm_marriage_certificate_type, &certs[i], &nodes[i], NULL), SM_OK);
+        }
+        const struct sm_hash32 want = sm_merkle_root_01(nodes, 256);
+        cr_assert_eq(sm_atx_v2_id(&atx, &id, &roots, NULL), SM_OK);
+        cr_assert_arr_eq(roots.marriages.b, want.b, 32, "%zu marriages", n);
+    }
+}
+
 Test(hash, ballots_proposals_blocks)
 {
     json_t *j = vec_load("wire-ballot-proposal.json"), *p;
@@ -167,11 +224,14 @@ Test(hash, sets_genesis_transactions)
     free(raw);
     json_decref(j);
     j = vec_load("wire-beacon.json");
+    cr_assert_eq(json_array_size(vec_get(j, "proposal_list_hash")), 2u);
     json_array_foreach(vec_get(j, "proposal_list_hash"), i, row)
     {
         uint8_t list[8][4];
         n = list_of(row, "list", list[0], 4);
-        same(row, "hash", sm_beacon_proposals_hash((const uint8_t(*)[4])list, n).b, 32);
+        const struct sm_hash32 hash = sm_beacon_proposals_hash((const uint8_t(*)[4])list, n);
+        same(row, "hash", hash.b, 32);
+        if (json_object_get(row, "beacon")) same(row, "beacon", hash.b, 4);
     }
     json_decref(j);
 }

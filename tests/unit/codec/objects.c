@@ -27,8 +27,8 @@ static void whole_and_truncated(const struct sm_scale_type *t, const uint8_t *in
     for (size_t k = 0; k < n; k += step) {
         uint8_t *tight = malloc(k ? k : 1);
         memcpy(tight, in, k);
-        cr_assert_eq(sm_scale_decode(t, (struct sm_slice){tight, k}, &arena, obj, NULL), SM_E_FORMAT, "%s cut to %zu of %zu",
-                     t->name, k, n);
+        cr_assert_eq(sm_scale_decode(t, (struct sm_slice){tight, k}, &arena, obj, NULL), SM_E_FORMAT,
+                     "%s cut to %zu of %zu", t->name, k, n);
         free(tight);
         if (k % 64 == 0) sm_arena_free(&arena);
     }
@@ -68,7 +68,8 @@ Test(objects, atx_v2)
     json_array_foreach(vec_get(j, "atxs"), i, a)
     {
         member(a, "blob", &sm_atx_v2_type);
-        if (json_object_get(a, "nipost_challenge_encoded")) member(a, "nipost_challenge_encoded", &sm_nipost_challenge_v2_type);
+        if (json_object_get(a, "nipost_challenge_encoded"))
+            member(a, "nipost_challenge_encoded", &sm_nipost_challenge_v2_type);
     }
     json_decref(j);
 }
@@ -124,7 +125,20 @@ Test(objects, beacon)
     member(m, "proposal", &sm_beacon_proposal_message_type);
     member(m, "weak_coin", &sm_weak_coin_message_type);
     size_t i;
-    json_array_foreach(vec_get(j, "build_proposal"), i, b) member(b, "hex", &sm_vrf_beacon_type);
+    cr_assert_eq(json_array_size(vec_get(j, "build_proposal")), 2u);
+    json_array_foreach(vec_get(j, "build_proposal"), i, b)
+    {
+        const struct sm_vrf_beacon input = {
+            .type = SM_ELIGIBILITY_BEACON, .vrf_nonce = vec_u64(b, "nonce"), .epoch = (uint32_t)vec_u64(b, "epoch")};
+        struct sm_scale_writer w = {0};
+        size_t n;
+        uint8_t *want = vec_hex_var(b, "hex", &n);
+        cr_assert_eq(sm_scale_encode(&sm_vrf_beacon_type, &input, &w, NULL), SM_OK);
+        cr_assert(w.n == n && memcmp(w.p, want, n) == 0, "row %zu", i);
+        free(want);
+        sm_scale_writer_fini(&w);
+        member(b, "hex", &sm_vrf_beacon_type);
+    }
     json_decref(j);
 }
 

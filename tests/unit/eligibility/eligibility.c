@@ -1,5 +1,6 @@
 /* Eligibility, bit for bit. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -181,9 +182,12 @@ Test(beacon, thresholds)
     json_array_foreach(vec_get(j, "thresholds"), i, row)
     {
         uint8_t want[80], got[80];
+        unsigned q_num = 0, q_den = 0;
+        cr_assert_eq(sscanf(vec_str(row, "q"), "%u/%u", &q_num, &q_den), 2);
         decimal_to_640(vec_str(row, "threshold"), want);
-        cr_assert_eq(sm_beacon_threshold((uint32_t)vec_u64(row, "kappa"), 1, 3, vec_u64(row, "num_atxs"), got, NULL),
-                     SM_OK);
+        cr_assert_eq(
+            sm_beacon_threshold((uint32_t)vec_u64(row, "kappa"), q_num, q_den, vec_u64(row, "num_atxs"), got, NULL),
+            SM_OK);
         cr_assert_arr_eq(got, want, 80, "row %zu", i);
         struct sm_vrf_proof vrf;
         memcpy(vrf.b, want, 80);

@@ -113,6 +113,10 @@ Test(membership, wire_vectors)
     size_t at_n;
     const size_t n = vec_u64(multi, "members");
     const uint64_t *at = kit_u64s(vec_get(multi, "indices"), &arena, &at_n);
+    size_t leaves_n;
+    const struct sm_slice *leaves = kit_list(vec_get(multi, "leaves"), &arena, &leaves_n);
+    cr_assert_eq(leaves_n, at_n);
+    for (size_t i = 0; i < at_n; i++) cr_assert(kit_same(leaves[i], wire_members(n, &arena)[at[i]]));
     check_multi(wire_members(n, &arena), n, at, at_n, kit_member(multi, "root", &arena), vec_get(multi, "nodes"),
                 &arena);
     json_decref(v);

@@ -122,6 +122,11 @@ Test(posw, wire_proof_is_valid)
     cr_assert_arr_eq(ref.b, want, 32);
     check_indices((struct sm_slice){s.proof.root.p, s.proof.root.n}, s.proof.leaf_count, vec_get(s.v, "proven_indices"),
                   &s.arena);
+    size_t labels_n;
+    const struct sm_slice *labels = kit_list(vec_get(s.v, "first_four_labels"), &s.arena, &labels_n);
+    const struct sm_scale_bytes *leaves = s.proof.proven_leaves.p; /* of the indices 0, 1, 2, 3 … */
+    cr_assert_eq(labels_n, 4u);
+    for (size_t i = 0; i < labels_n; i++) cr_assert(kit_same(labels[i], (struct sm_slice){leaves[i].p, leaves[i].n}));
     cr_assert_eq(verdict_of(&sm_posw_network, s.statement, &s.proof).failed, SM_POSW_VALID);
     struct sm_poet_proof_message m = {.proof = s.proof};
     struct sm_posw_verdict v;

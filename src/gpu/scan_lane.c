@@ -90,9 +90,10 @@ static sm_err scan_range(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, u
         err = launch_kernel(g, l, l->slice, divide_up(n, SM_GPU_SLICE * g->cfg.wg_items), "scan_slice", ei);
     if (!err) err = launch_kernel(g, l, l->kernel, groups, "scan_labels", ei);
     if (!err) err = get(g, l, l->counts, &l->counted, sizeof l->counted, ei);
+    if (err) return err; /* the device may still be writing */
     *fits = l->counted.found <= SM_GPU_SCAN_HITS_MAX;
     l->hits.n = *fits ? l->counted.found : 0;
-    if (!err && l->hits.n) err = get(g, l, l->found, l->hits.found, l->hits.n * sizeof *l->hits.found, ei);
+    if (l->hits.n) err = get(g, l, l->found, l->hits.found, l->hits.n * sizeof *l->hits.found, ei);
     return err;
 }
 

@@ -78,10 +78,8 @@ Test(prove_device, the_processor_goes_on_when_it_fails)
 Test(prove_device, several_make_it_together)
 {
     check("testnet-like", 3, "unknown:1=0", 3 * TEST_LAUNCHES + 1, 1, true);
-    check("msb-nonzero", 2, "unknown:2=0", 2 * TEST_LAUNCHES, 2, false);
     check("testnet-like", 2, "clEnqueueNDRangeKernel:7=-5", 2 * TEST_LAUNCHES + 1, 1, true);
-    check("testnet-like", 2, "clEnqueueNDRangeKernel:7+=-5", 2 * TEST_LAUNCHES + 1, 1, true);
-    check("testnet-like", 2, "clEnqueueMapBuffer:1=-4", 2 * TEST_LAUNCHES + 1, 1, true);
+    check("msb-nonzero", 2, "clEnqueueMapBuffer:1=-4", 2 * TEST_LAUNCHES, 2, false);
 }
 
 Test(prove_device, names_and_lists_of_them)

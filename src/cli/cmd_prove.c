@@ -47,7 +47,7 @@ static const struct sm_option options[] = {
     SM_OPT_FLAG(struct args, no_state, "no-state", "keep no checkpoint: an interrupted proof starts again"),
     SM_OPT_SIZE(struct args, checkpoint, "checkpoint", "4GiB", 4096, UINT64_MAX,
                 "save a checkpoint after every so many bytes scanned"),
-    SM_OPT_U32(struct args, readers, "readers", "0", 0, 64, "N", "reader threads; 0 = chosen by the program"),
+    SM_OPT_U32(struct args, readers, "readers", "0", 0, 64, "N", "reader threads of each disk; 0 = chosen by the program"),
     SM_OPT_FLAG(struct args, no_direct_io, "no-direct-io", "read through the page cache"),
     SM_OPT_TEXT(struct args, aes, "aes", NULL, "NAME", "AES variant: ref, aesni, vaes256, vaes512, armaes",
                 .default_note = "the fastest", .env = "SM_AES_ISA"),

@@ -87,15 +87,21 @@ static sm_err set_paths(struct sm_prover *p, struct sm_errinfo *ei)
     return sm_io_path(p->checkpoint_path, sizeof p->checkpoint_path, p->state_dir, name, ei);
 }
 
+static unsigned readers_per_disk(const struct sm_prove_cfg *cfg, unsigned disks)
+{
+    const unsigned wanted = cfg->readers ? cfg->readers : READERS_DEFAULT, most = READERS_MAX / disks;
+    return wanted < most ? wanted : most ? most : 1;
+}
+
 static sm_err prover_init(struct sm_prover *p, const struct sm_prove_cfg *cfg, const struct sm_cancel *cancel,
                           struct sm_errinfo *ei)
 {
     p->cfg = cfg;
     p->cancel = cancel;
     p->threads = cfg->threads ? cfg->threads : sm_cpu_count();
-    p->readers = cfg->readers ? cfg->readers : READERS_DEFAULT;
     sm_err err = sm_scan_pick(sm_cpu(), cfg->isa, &p->variant, ei);
     if (!err) err = sm_prove_data_open(cfg, &p->data, ei);
+    if (!err) p->readers = readers_per_disk(cfg, p->data.disks.lanes_n);
     if (!err) err = set_difficulties(p, ei);
     if (!err) err = set_paths(p, ei);
     if (!err) err = sm_prove_lists_init(&p->pass.lists, cfg->nonces, cfg->params.k2, ei);
@@ -112,6 +118,7 @@ static void prover_fini(struct sm_prover *p)
     sm_randomx_close(p->randomx);
     sm_prove_devices_close(p);
     sm_prove_lists_fini(&p->pass.lists);
+    sm_prove_data_fini(&p->data);
 }
 
 /* Goes to the start of a pass. The lists keep the room of a full pass. */

@@ -27,7 +27,7 @@ struct sm_prove_progress {
     uint32_t groups_remote;             /* of groups_done: made by cfg.k2pow, not here */
     uint64_t hashes;                    /* of the current group */
     double expected_hashes;             /* per group */
-    uint64_t bytes_done, bytes_total;   /* of this pass, contiguous from the start */
+    uint64_t bytes_done, bytes_total;   /* of this pass, scanned */
     uint32_t best_count;                /* longest list of good labels so far; k2 is the goal */
     uint32_t bad_labels;                /* found wrong on disk so far, and left out; each was logged with its place */
 };
@@ -53,7 +53,7 @@ struct sm_prove_cfg {
     uint32_t nonces;              /* per pass; multiple of 16, 16 … 4096 */
     unsigned threads;             /* scan and k2pow; 0 = all */
     const unsigned *cores;        /* pinning, `threads` entries; NULL = none */
-    unsigned readers;             /* reader threads; 0 = default */
+    unsigned readers;             /* reader threads of each disk; 0 = default */
     bool direct_io;               /* O_DIRECT, falls back; default on in the command */
     bool reference_tail;    /* drop the last (labels mod 8) of every file and 1 MiB batch tail as the reference does */
     bool without_vrf_nonce; /* prove data whose metadata has none; else SM_E_NOTFOUND */

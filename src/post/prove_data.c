@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -84,7 +85,8 @@ static sm_err check_metadata(const struct sm_prove_cfg *cfg, const struct sm_met
 }
 
 /* Checks file i and adds it to the identity of the data. */
-static sm_err check_file(const struct sm_prove_data *d, uint64_t i, struct sm_blake3 *h, struct sm_errinfo *ei)
+static sm_err check_file(const struct sm_prove_data *d, uint64_t i, struct sm_blake3 *h, uint64_t *out_device,
+                         struct sm_errinfo *ei)
 {
     char name[64], path[4096];
     sm_err err = sm_io_path(path, sizeof path, d->dir, sm_layout_file_name(i, name), ei);
@@ -113,6 +115,26 @@ static sm_err check_file(const struct sm_prove_data *d, uint64_t i, struct sm_bl
     sm_le64_store(id + 16, (uint64_t)st.st_mtim.tv_sec);
     sm_le64_store(id + 24, (uint64_t)st.st_mtim.tv_nsec);
     sm_blake3_update(h, id, sizeof id);
+    *out_device = st.st_dev;
+    return SM_OK;
+}
+
+/* The devices of the files, as far as they are there: what the metadata says may be no more than a number. */
+struct devices {
+    uint64_t *v;
+    uint64_t n, room;
+};
+
+static sm_err add_device(struct devices *d, uint64_t device, struct sm_errinfo *ei)
+{
+    if (d->n == d->room) {
+        const uint64_t room = d->room ? 2 * d->room : 64;
+        uint64_t *v = realloc(d->v, room * sizeof *v);
+        if (!v) return sm_fail(ei, SM_E_NOMEM, "out of memory for a data set of more than %" PRIu64 " files", d->n);
+        d->v = v;
+        d->room = room;
+    }
+    d->v[d->n++] = device;
     return SM_OK;
 }
 
@@ -128,12 +150,22 @@ static sm_err check_files(struct sm_prove_data *d, uint64_t max_file_size, struc
     sm_le64_store(head + 80, max_file_size);
     sm_le64_store(head + 88, d->reference_tail);
     sm_blake3_update(&h, head, sizeof head);
-    for (uint64_t i = 0; i < d->layout.files; i++) {
-        sm_err err = check_file(d, i, &h, ei);
-        if (err) return err;
+    struct devices devices = {0};
+    sm_err err = SM_OK;
+    for (uint64_t i = 0; i < d->layout.files && !err; i++) {
+        uint64_t device = 0;
+        err = check_file(d, i, &h, &device, ei);
+        if (!err) err = add_device(&devices, device, ei);
     }
+    if (!err) err = sm_prove_disks_init(&d->disks, devices.v, d->layout.files, ei);
+    free(devices.v);
     sm_blake3_final(&h, d->identity);
-    return SM_OK;
+    return err;
+}
+
+void sm_prove_data_fini(struct sm_prove_data *d)
+{
+    sm_prove_disks_fini(&d->disks);
 }
 
 sm_err sm_prove_data_open(const struct sm_prove_cfg *cfg, struct sm_prove_data *out, struct sm_errinfo *ei)
@@ -159,10 +191,4 @@ sm_err sm_prove_data_open(const struct sm_prove_cfg *cfg, struct sm_prove_data *
 out:
     sm_metadata_fini(&m);
     return err;
-}
-
-uint64_t sm_prove_file_labels(const struct sm_prove_data *d, uint64_t file)
-{
-    const uint64_t n = sm_layout_file_labels(&d->layout, file);
-    return d->reference_tail ? n - n % 8 : n;
 }

@@ -5,14 +5,15 @@
  *   prove_k2pow.c       proofs of work of a pass, and the ciphers they give
  *   prove_scan.c        one pass over the labels: scan threads and the merge
  *   prove_ring.c        batches on their way from the readers over the scanners to the merge
+ *   prove_lanes.c       one cursor per disk, and what is ahead of the order of the labels
  *   prove_reader.c      reader threads, read-ahead
  *   prove_device.c      OpenCL devices that scan too
  *   prove_bad.c         labels that verification found wrong on disk
  *   prove_checkpoint.c  what survives a restart
  *
- * Readers fill the slots of a ring with consecutive batches of labels, scanners turn a batch into a list of hits, and
- * the calling thread merges the lists in the order of the batches. So the result does not depend on the number of
- * threads: it is the one of a single thread (post.md §5.6). */
+ * Readers, some for each disk, fill slots with consecutive batches of the labels there, scanners turn a batch into a list of
+ * hits, and the calling thread merges the lists in the order of the labels; what is ahead of it waits. So the result depends
+ * neither on the number of threads nor on that of disks: it is the one of a single thread (post.md §5.6). */
 #ifndef SM_POST_PROVE_IMPL_H
 #define SM_POST_PROVE_IMPL_H
 
@@ -24,6 +25,7 @@
 #include "gpu/scanner.h"
 #include "post/layout.h"
 #include "post/prove.h"
+#include "post/prove_lanes.h"
 #include "util/mem.h"
 
 /* The data set, checked: every file is there and long enough. */
@@ -35,14 +37,14 @@ struct sm_prove_data {
     uint64_t labels_per_unit;
     struct sm_layout layout;
     bool reference_tail;
+    struct sm_prove_disks disks;
     uint8_t identity[32]; /* changes when the metadata, or a file's size or modification time does */
 };
 
 /* SM_E_NOTFOUND, SM_E_FORMAT, SM_E_MISMATCH as sm_prove_run. */
 SM_MUST_CHECK sm_err sm_prove_data_open(const struct sm_prove_cfg *cfg, struct sm_prove_data *out,
                                         struct sm_errinfo *ei);
-/* Labels of file i that take part: all, or whole chunks of 8 only (reference_tail). */
-uint64_t sm_prove_file_labels(const struct sm_prove_data *d, uint64_t file);
+void sm_prove_data_fini(struct sm_prove_data *d); /* accepts a zeroed one */
 
 /* Good labels of a pass, per nonce, in scan order (which is ascending). */
 struct sm_prove_lists {
@@ -85,7 +87,7 @@ struct sm_prove_device {
 struct sm_prover {
     const struct sm_prove_cfg *cfg;
     const struct sm_cancel *cancel;
-    unsigned threads, readers;
+    unsigned threads, readers; /* readers: of each disk */
     struct sm_prove_data data;
     const struct sm_scan_variant *variant;
     struct sm_prove_device *devices; /* [devices_n] */
@@ -164,14 +166,10 @@ struct sm_prove_buf {
 /* A batch on its way. The state says who owns the rest: a reader while READING, a scanner while SCANNING, the
  * merging thread when DONE or FAILED. */
 struct sm_prove_slot {
-    sm_prove_slot_state state; /* under ring.mu */
-    uint64_t seq;              /* batches in order */
-    struct sm_prove_slot *next_ready;
-    struct sm_prove_buf *buf; /* until it is scanned */
-    uint64_t file, offset;    /* bytes */
-    uint64_t first_label;
-    size_t labels;
-    uint64_t next_label; /* where the following batch starts */
+    sm_prove_slot_state state;  /* under ring.mu */
+    struct sm_prove_slot *next; /* in the list of the free, of the ready or of the done ones */
+    struct sm_prove_buf *buf;   /* until it is scanned */
+    struct sm_prove_batch batch;
     struct sm_scan_hit *hits;
     size_t hits_n, hits_room;
     sm_err err;
@@ -194,14 +192,12 @@ struct sm_prove_ring {
     pthread_cond_t ready_cond[2];      /* scanners: a slot is ready, or stop */
     pthread_cond_t done_cond;          /* merging thread: a slot is done or failed */
     struct sm_prove_buf *free_bufs[2]; /* under mu */
-    struct sm_prove_slot *ready;       /* under mu: oldest first */
+    struct sm_prove_slot *free_slots;  /* under mu */
+    struct sm_prove_slot *ready;       /* under mu: smallest label first */
+    struct sm_prove_slot *done;        /* under mu: scanned or failed, for the merge; likewise */
+    unsigned busy;                     /* under mu: slots that are being read, wait for a scanner, or are with one */
     unsigned idle[2];                  /* under mu: scanners that wait */
-    struct {                           /* under mu */
-        uint64_t read_seq;             /* batches handed to readers */
-        uint64_t merge_seq;            /* batches merged */
-        uint64_t file, label;          /* where the next batch starts: file, label inside it */
-        bool no_more;                  /* the labels are all handed out, or reading failed */
-    } at;
+    struct sm_prove_lanes lanes;       /* under mu: what is read next */
 };
 
 /* `cpu_scanners`: threads that scan on the processor. */
@@ -210,22 +206,24 @@ SM_MUST_CHECK sm_err sm_prove_ring_init(struct sm_prove_ring *r, struct sm_prove
 void sm_prove_ring_fini(struct sm_prove_ring *r);
 void sm_prove_ring_stop(struct sm_prove_ring *r); /* all threads return soon */
 
-/* Waits for a free slot and a buffer and takes them with the batch they are to hold; NULL when there is nothing more to
- * read. Then the slot is given on: filled, or the failure to do so. */
-struct sm_prove_slot *sm_prove_ring_take_empty(struct sm_prove_ring *r);
+/* Waits for a free slot and a buffer and takes them with the next batch of the lane; NULL when there is nothing more to
+ * read in it. Then the slot is given on: filled, or the failure to do so, behind which nothing is read. */
+struct sm_prove_slot *sm_prove_ring_take_empty(struct sm_prove_ring *r, unsigned lane);
 void sm_prove_ring_filled(struct sm_prove_ring *r, struct sm_prove_slot *slot, sm_err err);
 /* Waits for a filled slot; NULL: stop. `device`: position, or SM_PROVE_NO_DEVICE. Then the slot is given on. */
 struct sm_prove_slot *sm_prove_ring_take_ready(struct sm_prove_ring *r, unsigned device);
 void sm_prove_ring_scanned(struct sm_prove_ring *r, struct sm_prove_slot *slot);
-/* Waits a little for the next batch in order. */
+/* Waits a little for a batch that was scanned, or failed; in any order. */
 typedef enum sm_prove_next { SM_NEXT_READY, SM_NEXT_WAIT, SM_NEXT_END } sm_prove_next;
 sm_prove_next sm_prove_ring_next(struct sm_prove_ring *r, struct sm_prove_slot **out);
-void sm_prove_ring_merged(struct sm_prove_ring *r, struct sm_prove_slot *slot);
+void sm_prove_ring_merged(struct sm_prove_ring *r, struct sm_prove_slot *slot); /* it is free again */
 
-void *sm_prove_reader_main(void *ring);
-/* Before the threads start: where reading begins. */
-void sm_prove_ring_seek(struct sm_prove_ring *r, uint64_t label);
-/* Describes the next batch, of at most the slot's buffer, and moves on. Under mu. */
-void sm_prove_ring_cut(struct sm_prove_ring *r, struct sm_prove_slot *slot);
+/* A thread that reads one lane. */
+struct sm_prove_reader {
+    struct sm_prove_ring *ring;
+    unsigned lane;
+    pthread_t thread;
+};
+void *sm_prove_reader_main(void *reader);
 
 #endif

@@ -50,59 +50,27 @@ static size_t read_direct(struct source *s, uint8_t *buf, size_t n, uint64_t off
 
 static sm_err source_read(struct source *s, const struct sm_prove_slot *slot, struct sm_errinfo *ei)
 {
-    const size_t n = SM_LABEL_BYTES * slot->labels;
-    sm_err err = source_open(s, slot->file, ei);
+    const size_t n = SM_LABEL_BYTES * slot->batch.labels;
+    sm_err err = source_open(s, slot->batch.file, ei);
     if (err) return err;
-    const size_t done = read_direct(s, slot->buf->p, n, slot->offset);
+    const size_t done = read_direct(s, slot->buf->p, n, slot->batch.offset);
     if (done == n) return SM_OK;
     if (!source_direct(s, false)) return sm_fail(ei, SM_E_IO, "%s: cannot leave direct mode", s->path);
-    err = sm_io_pread_exact(s->fd, s->path, slot->buf->p + done, n - done, slot->offset + done, ei);
+    err = sm_io_pread_exact(s->fd, s->path, slot->buf->p + done, n - done, slot->batch.offset + done, ei);
     /* Whoever asked for direct I/O does not want these labels to push everything else out of memory. */
-    if (!err && s->p->cfg->direct_io) sm_io_drop_cache(s->fd, slot->offset + done, n - done);
+    if (!err && s->p->cfg->direct_io) sm_io_drop_cache(s->fd, slot->batch.offset + done, n - done);
     return err;
 }
 
-/* Moves to the next file that has labels left. False at the end of the data. */
-static bool skip_finished_files(struct sm_prove_ring *r)
+void *sm_prove_reader_main(void *reader)
 {
-    const struct sm_prove_data *d = &r->p->data;
-    while (r->at.file < d->layout.files && r->at.label >= sm_prove_file_labels(d, r->at.file)) {
-        r->at.file++;
-        r->at.label = 0;
-    }
-    return r->at.file < d->layout.files;
-}
-
-void sm_prove_ring_seek(struct sm_prove_ring *r, uint64_t label)
-{
-    const struct sm_layout *l = &r->p->data.layout;
-    r->at.file = label / l->labels_per_file;
-    r->at.label = label % l->labels_per_file;
-    r->at.no_more = !skip_finished_files(r);
-}
-
-void sm_prove_ring_cut(struct sm_prove_ring *r, struct sm_prove_slot *slot)
-{
-    const struct sm_prove_data *d = &r->p->data;
-    const uint64_t left = sm_prove_file_labels(d, r->at.file) - r->at.label, most = slot->buf->bytes / SM_LABEL_BYTES;
-    slot->file = r->at.file;
-    slot->offset = SM_LABEL_BYTES * r->at.label;
-    slot->first_label = sm_layout_file_first(&d->layout, r->at.file) + r->at.label;
-    slot->labels = (size_t)(left < most ? left : most);
-    r->at.label += slot->labels;
-    if (!skip_finished_files(r)) r->at.no_more = true;
-    slot->next_label =
-        r->at.no_more ? d->layout.num_labels : sm_layout_file_first(&d->layout, r->at.file) + r->at.label;
-}
-
-void *sm_prove_reader_main(void *ring)
-{
-    struct sm_prove_ring *r = ring;
+    const struct sm_prove_reader *me = reader;
+    struct sm_prove_ring *r = me->ring;
     struct source s = {.p = r->p, .fd = -1};
-    for (struct sm_prove_slot *slot; (slot = sm_prove_ring_take_empty(r));) {
+    for (struct sm_prove_slot *slot; (slot = sm_prove_ring_take_empty(r, me->lane));) {
         slot->ei.text[0] = '\0';
         const sm_err err = source_read(&s, slot, &slot->ei);
-        if (!err) atomic_fetch_add(&r->bytes_read, SM_LABEL_BYTES * slot->labels);
+        if (!err) atomic_fetch_add(&r->bytes_read, SM_LABEL_BYTES * slot->batch.labels);
         sm_prove_ring_filled(r, slot, err);
     }
     sm_io_close(s.fd);

@@ -13,10 +13,30 @@
 #define ORDINARY_MAX    ((size_t)96 << 20)
 #define PINNED_MAX      ((size_t)256 << 20)
 #define BUFS_PER_DEVICE (2 * SM_GPU_SCAN_LANES + 2) /* one at work and one waiting for each lane, two being read */
-/* Batches may be this far ahead of the one that the merge waits for: a slow scanner at work on that one must not hold up
- * the fast ones. */
-#define WINDOW  1024u
-#define WAKE_NS (25 * SM_NS_PER_MS) /* the merging thread looks at the cancel flag at least this often */
+/* Batches on their way for every buffer: the merge may be busy for a moment, writing a checkpoint. What is read and not
+ * merged is lost with the process, so not many more. */
+#define SLOTS_PER_BUF 2u
+#define WAKE_NS       (25 * SM_NS_PER_MS) /* the merging thread looks at the cancel flag at least this often */
+
+static void slot_list_add(struct sm_prove_slot **list, struct sm_prove_slot *s)
+{
+    s->next = *list;
+    *list = s;
+}
+
+static struct sm_prove_slot *slot_list_take(struct sm_prove_slot **list)
+{
+    struct sm_prove_slot *s = *list;
+    if (s) *list = s->next;
+    return s;
+}
+
+/* Smallest label first: the merge waits for that one. */
+static void slot_list_insert(struct sm_prove_slot **list, struct sm_prove_slot *s)
+{
+    while (*list && (*list)->batch.first_label < s->batch.first_label) list = &(*list)->next;
+    slot_list_add(list, s);
+}
 
 /* ---- buffers ---- */
 
@@ -69,7 +89,7 @@ static sm_err device_memory(struct sm_prover *p, struct sm_prove_device *d, stru
 static sm_err make_bufs(struct sm_prove_ring *r, unsigned cpu_scanners, struct sm_errinfo *ei)
 {
     struct sm_prover *p = r->p;
-    const unsigned ordinary = cpu_scanners ? 2 * (cpu_scanners + p->readers) : 0;
+    const unsigned ordinary = cpu_scanners ? 2 * (cpu_scanners + p->readers * p->data.disks.lanes_n) : 0;
     size_t bytes = BATCH_BYTES;
     while (bytes * ordinary > ORDINARY_MAX && bytes > BATCH_BYTES_MIN) bytes /= 2;
     r->bufs = calloc(ordinary + BUFS_PER_DEVICE * p->devices_n, sizeof *r->bufs);
@@ -89,7 +109,7 @@ static sm_err make_bufs(struct sm_prove_ring *r, unsigned cpu_scanners, struct s
 
 sm_err sm_prove_ring_init(struct sm_prove_ring *r, struct sm_prover *p, unsigned cpu_scanners, struct sm_errinfo *ei)
 {
-    *r = (struct sm_prove_ring){.p = p, .slots_n = WINDOW};
+    *r = (struct sm_prove_ring){.p = p};
     pthread_condattr_t monotonic;
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -105,11 +125,16 @@ sm_err sm_prove_ring_init(struct sm_prove_ring *r, struct sm_prover *p, unsigned
                                   .groups_n = groups_n,
                                   .difficulty_msb = (uint8_t)(p->difficulty >> 56),
                                   .difficulty_lsb = p->difficulty & ((UINT64_C(1) << 56) - 1)};
-    r->slots = calloc(r->slots_n, sizeof *r->slots);
-    if (!groups || !r->slots) return sm_fail(ei, SM_E_NOMEM, "out of memory for a pass over the labels");
+    if (!groups) return sm_fail(ei, SM_E_NOMEM, "out of memory for a pass over the labels");
     sm_prove_ciphers(p, groups);
-    sm_prove_ring_seek(r, p->pass.next_label);
-    return make_bufs(r, cpu_scanners, ei);
+    sm_prove_lanes_seek(&r->lanes, &p->data.disks, &p->data.layout, p->data.reference_tail, p->pass.next_label);
+    p->pass.next_label = sm_prove_lanes_next(&r->lanes, p->pass.next_label);
+    sm_err err = make_bufs(r, cpu_scanners, ei);
+    if (err) return err;
+    r->slots = calloc(SLOTS_PER_BUF * r->bufs_n, sizeof *r->slots);
+    if (!r->slots) return sm_fail(ei, SM_E_NOMEM, "out of memory for a pass over the labels");
+    for (; r->slots_n < SLOTS_PER_BUF * r->bufs_n; r->slots_n++) slot_list_add(&r->free_slots, &r->slots[r->slots_n]);
+    return SM_OK;
 }
 
 void sm_prove_ring_fini(struct sm_prove_ring *r)
@@ -138,22 +163,33 @@ void sm_prove_ring_stop(struct sm_prove_ring *r)
 
 /* ---- readers ---- */
 
-struct sm_prove_slot *sm_prove_ring_take_empty(struct sm_prove_ring *r)
+/* Under mu. A slot and a buffer with the lane's next batch; NULL: one of them is missing. */
+static struct sm_prove_slot *try_empty(struct sm_prove_ring *r, unsigned lane)
+{
+    struct sm_prove_buf *buf = r->free_slots ? free_list_take(r) : NULL;
+    if (!buf) return NULL;
+    struct sm_prove_slot *slot = slot_list_take(&r->free_slots);
+    (void)sm_prove_lanes_cut(&r->lanes, lane, buf->bytes / SM_LABEL_BYTES, &slot->batch); /* there is one */
+    slot->buf = buf;
+    slot->state = SM_SLOT_READING;
+    slot->err = SM_OK;
+    r->busy++;
+    return slot;
+}
+
+struct sm_prove_slot *sm_prove_ring_take_empty(struct sm_prove_ring *r, unsigned lane)
 {
     struct sm_prove_slot *slot = NULL;
     (void)pthread_mutex_lock(&r->mu);
-    while (!atomic_load(&r->stop) && !r->at.no_more) {
-        struct sm_prove_slot *next = &r->slots[r->at.read_seq % r->slots_n];
-        if (next->state == SM_SLOT_FREE && (next->buf = free_list_take(r))) {
-            slot = next;
-            slot->state = SM_SLOT_READING;
-            slot->seq = r->at.read_seq++;
-            sm_prove_ring_cut(r, slot);
-            break;
-        }
+    while (!atomic_load(&r->stop) && sm_prove_lanes_more(&r->lanes, lane)) {
+        slot = try_empty(r, lane);
+        if (slot) break;
         (void)pthread_cond_wait(&r->free_cond, &r->mu);
     }
-    if (r->at.no_more) (void)pthread_cond_broadcast(&r->free_cond); /* the other readers may go home */
+    if (!slot) { /* what woke this reader may be for another lane; those of this lane may go home */
+        (void)pthread_cond_broadcast(&r->free_cond);
+        (void)pthread_cond_signal(&r->done_cond);
+    }
     (void)pthread_mutex_unlock(&r->mu);
     return slot;
 }
@@ -165,20 +201,29 @@ static void wake_for(struct sm_prove_ring *r, const struct sm_prove_slot *slot)
     if (r->idle[which]) (void)pthread_cond_signal(&r->ready_cond[which]);
 }
 
+/* Under mu. The slot leaves the hands of readers and scanners: only its hits, or its error, wait for the merge. */
+static void finish(struct sm_prove_ring *r, struct sm_prove_slot *slot)
+{
+    slot->state = slot->err ? SM_SLOT_FAILED : SM_SLOT_DONE;
+    if (slot->err) sm_prove_lanes_stop_at(&r->lanes, slot->batch.first_label); /* before it, reading goes on */
+    free_list_add(r, slot->buf);
+    slot->buf = NULL;
+    r->busy--;
+    slot_list_insert(&r->done, slot);
+    (void)pthread_cond_signal(&r->free_cond);
+    (void)pthread_cond_signal(&r->done_cond);
+}
+
 void sm_prove_ring_filled(struct sm_prove_ring *r, struct sm_prove_slot *slot, sm_err err)
 {
     (void)pthread_mutex_lock(&r->mu);
     slot->err = err;
-    slot->state = err ? SM_SLOT_FAILED : SM_SLOT_READY;
     if (err) {
-        r->at.no_more = true; /* what was read before it is still scanned and merged */
-        (void)pthread_cond_broadcast(&r->free_cond);
-        (void)pthread_cond_signal(&r->done_cond);
+        finish(r, slot);
+        (void)pthread_cond_broadcast(&r->free_cond); /* readers may have nothing left */
     } else {
-        struct sm_prove_slot **at = &r->ready; /* oldest first */
-        while (*at && (*at)->seq < slot->seq) at = &(*at)->next_ready;
-        slot->next_ready = *at;
-        *at = slot;
+        slot->state = SM_SLOT_READY;
+        slot_list_insert(&r->ready, slot);
         wake_for(r, slot);
     }
     (void)pthread_mutex_unlock(&r->mu);
@@ -191,7 +236,7 @@ void sm_prove_ring_filled(struct sm_prove_ring *r, struct sm_prove_slot *slot, s
 static struct sm_prove_slot **choose_ready(struct sm_prove_ring *r, unsigned device)
 {
     struct sm_prove_slot **oldest = NULL;
-    for (struct sm_prove_slot **at = &r->ready; *at; at = &(*at)->next_ready) {
+    for (struct sm_prove_slot **at = &r->ready; *at; at = &(*at)->next) {
         const unsigned home = (*at)->buf->device;
         if (home == device) return at;
         const bool mine = device != SM_PROVE_NO_DEVICE || !r->idle[1];
@@ -209,7 +254,7 @@ struct sm_prove_slot *sm_prove_ring_take_ready(struct sm_prove_ring *r, unsigned
         struct sm_prove_slot **at = choose_ready(r, device);
         if (at) {
             slot = *at;
-            *at = slot->next_ready;
+            *at = slot->next;
             slot->state = SM_SLOT_SCANNING;
             if (r->ready) wake_for(r, r->ready); /* its own signal may have met one that was awake already */
             break;
@@ -225,11 +270,7 @@ struct sm_prove_slot *sm_prove_ring_take_ready(struct sm_prove_ring *r, unsigned
 void sm_prove_ring_scanned(struct sm_prove_ring *r, struct sm_prove_slot *slot)
 {
     (void)pthread_mutex_lock(&r->mu);
-    slot->state = slot->err ? SM_SLOT_FAILED : SM_SLOT_DONE;
-    free_list_add(r, slot->buf); /* only the hits wait for the merge */
-    slot->buf = NULL;
-    (void)pthread_cond_signal(&r->free_cond);
-    (void)pthread_cond_signal(&r->done_cond);
+    finish(r, slot);
     (void)pthread_mutex_unlock(&r->mu);
 }
 
@@ -244,22 +285,25 @@ static void wait_a_little(pthread_cond_t *cond, pthread_mutex_t *mu)
 
 sm_prove_next sm_prove_ring_next(struct sm_prove_ring *r, struct sm_prove_slot **out)
 {
-    struct sm_prove_slot *slot = &r->slots[r->at.merge_seq % r->slots_n];
-    sm_prove_next next = SM_NEXT_WAIT;
     (void)pthread_mutex_lock(&r->mu);
-    const bool end = r->at.no_more && r->at.merge_seq == r->at.read_seq;
-    if (!end && slot->state != SM_SLOT_DONE && slot->state != SM_SLOT_FAILED) wait_a_little(&r->done_cond, &r->mu);
-    if (slot->state == SM_SLOT_DONE || slot->state == SM_SLOT_FAILED) next = SM_NEXT_READY;
+    if (!r->done && r->busy) wait_a_little(&r->done_cond, &r->mu);
+    *out = slot_list_take(&r->done);
+    sm_prove_next next = *out ? SM_NEXT_READY : SM_NEXT_WAIT;
+    if (!*out && !r->busy) {
+        if (sm_prove_lanes_end(&r->lanes))
+            next = SM_NEXT_END;
+        else
+            wait_a_little(&r->done_cond, &r->mu); /* the readers are about to begin */
+    }
     (void)pthread_mutex_unlock(&r->mu);
-    *out = slot;
-    return end ? SM_NEXT_END : next;
+    return next;
 }
 
 void sm_prove_ring_merged(struct sm_prove_ring *r, struct sm_prove_slot *slot)
 {
     (void)pthread_mutex_lock(&r->mu);
     slot->state = SM_SLOT_FREE;
-    r->at.merge_seq++;
+    slot_list_add(&r->free_slots, slot);
     (void)pthread_cond_signal(&r->free_cond); /* one slot, one reader */
     (void)pthread_mutex_unlock(&r->mu);
 }

@@ -35,21 +35,30 @@ void sm_prove_lists_fini(struct sm_prove_lists *l)
     *l = (struct sm_prove_lists){0};
 }
 
-/* Appends a batch's hits. A list that becomes full ends the pass. */
-static void merge_hits(struct sm_prove_pass *pass, const struct sm_prove_slot *slot)
+/* Appends a good label. A list that becomes full ends the pass. */
+static void merge_hit(struct sm_prove_pass *pass, uint64_t label, uint32_t of_nonce)
 {
     struct sm_prove_lists *l = &pass->lists;
-    for (size_t i = 0; i < slot->hits_n; i++) {
-        const uint32_t nonce = slot->hits[i].nonce - pass->first_nonce;
-        assert(nonce < l->nonces && l->counts[nonce] < l->k2);
-        l->labels[(size_t)nonce * l->k2 + l->counts[nonce]++] = slot->first_label + slot->hits[i].label;
-        if (l->counts[nonce] > l->longest) l->longest = l->counts[nonce];
-        if (l->counts[nonce] == l->k2) {
-            pass->found = true;
-            pass->winner = nonce;
-            return;
-        }
-    }
+    const uint32_t nonce = of_nonce - pass->first_nonce;
+    assert(nonce < l->nonces && l->counts[nonce] < l->k2);
+    l->labels[(size_t)nonce * l->k2 + l->counts[nonce]++] = label;
+    if (l->counts[nonce] > l->longest) l->longest = l->counts[nonce];
+    if (l->counts[nonce] < l->k2) return;
+    pass->found = true;
+    pass->winner = nonce;
+}
+
+static void merge_batch(struct sm_prove_pass *pass, const struct sm_prove_slot *slot)
+{
+    for (size_t i = 0; i < slot->hits_n && !pass->found; i++)
+        merge_hit(pass, slot->batch.first_label + slot->hits[i].label, slot->hits[i].nonce);
+    if (!pass->found) pass->next_label = slot->batch.next_label;
+}
+
+static void merge_run(struct sm_prove_pass *pass, const struct sm_prove_run *run)
+{
+    for (size_t i = 0; i < run->hits_n && !pass->found; i++) merge_hit(pass, run->hits[i].label, run->hits[i].nonce);
+    if (!pass->found) pass->next_label = run->next;
 }
 
 /* --- scanners --- */
@@ -90,7 +99,7 @@ static bool on_hits(void *ctx, const struct sm_scan_hit *hits, size_t n)
     const struct sm_prove_pass *pass = &s->ring->p->pass;
     const struct sm_prove_bad *bad = &s->ring->p->bad;
     for (size_t i = 0; i < n; i++) {
-        if (sm_prove_is_bad(bad, slot->first_label + s->done + hits[i].label)) continue;
+        if (sm_prove_is_bad(bad, slot->batch.first_label + s->done + hits[i].label)) continue;
         slot->hits[slot->hits_n++] =
             (struct sm_scan_hit){.label = (uint32_t)s->done + hits[i].label, .nonce = hits[i].nonce};
         if (++s->counts[hits[i].nonce - pass->first_nonce] == pass->lists.k2) {
@@ -122,7 +131,7 @@ static size_t scan_piece(struct scanner *s, const uint8_t *labels, size_t n)
 /* Labels of the next call. A device adapts its launches itself. */
 static size_t next_piece(const struct scanner *s)
 {
-    const size_t left = s->slot->labels - s->done;
+    const size_t left = s->slot->batch.labels - s->done;
     const size_t most =
         s->device == SM_PROVE_NO_DEVICE ? s->piece : sm_gpu_scanner_labels_max(s->ring->p->devices[s->device].scanner);
     return left < most ? left : most;
@@ -138,7 +147,7 @@ static void scan_batch(struct scanner *s)
     slot->err = SM_OK;
     s->full = false;
     s->done = 0;
-    while (s->done < slot->labels && !s->full && !slot->err && !atomic_load(&r->stop)) {
+    while (s->done < slot->batch.labels && !s->full && !slot->err && !atomic_load(&r->stop)) {
         const uint64_t start = sm_clock_ns();
         s->done += scan_piece(s, slot->buf->p + SM_LABEL_BYTES * s->done, next_piece(s));
         const uint64_t took = sm_clock_ns() - start;
@@ -168,7 +177,7 @@ static unsigned cpu_scanners(const struct sm_prover *p)
 
 struct crew {
     struct scanner *scanners;
-    pthread_t *readers;
+    struct sm_prove_reader *readers;
     unsigned scanners_n, readers_n; /* running */
 };
 
@@ -212,14 +221,18 @@ static sm_err crew_start(struct crew *c, struct sm_prove_ring *r, struct sm_erri
     unsigned usable = 0, threads = cpu_scanners(r->p);
     for (unsigned i = 0; i < r->p->devices_n; i++) usable += r->p->devices[i].usable;
     if (usable == 0 && threads == 0) threads = r->p->threads; /* all devices failed at once */
-    const unsigned readers = r->p->readers, most = usable * SM_GPU_SCAN_LANES + threads;
+    const unsigned lanes = r->p->data.disks.lanes_n, readers = r->p->readers * lanes,
+                   most = usable * SM_GPU_SCAN_LANES + threads;
     c->scanners = calloc(most, sizeof *c->scanners);
     c->readers = calloc(readers, sizeof *c->readers);
     if (!c->scanners || !c->readers) return sm_fail(ei, SM_E_NOMEM, "out of memory for %u threads", most + readers);
     start_scanners(c, r, threads);
-    while (c->readers_n < readers && pthread_create(&c->readers[c->readers_n], NULL, sm_prove_reader_main, r) == 0)
-        c->readers_n++;
-    if (c->scanners_n == 0 || c->readers_n == 0) /* fewer than wanted will do */
+    for (; c->readers_n < readers; c->readers_n++) {
+        struct sm_prove_reader *reader = &c->readers[c->readers_n];
+        *reader = (struct sm_prove_reader){.ring = r, .lane = c->readers_n % lanes};
+        if (pthread_create(&reader->thread, NULL, sm_prove_reader_main, reader) != 0) break;
+    }
+    if (c->scanners_n == 0 || c->readers_n < lanes) /* fewer than wanted will do, but one for every disk */
         return sm_fail(ei, SM_E_NOMEM, "the system refuses to start threads for proving");
     return SM_OK;
 }
@@ -227,7 +240,7 @@ static sm_err crew_start(struct crew *c, struct sm_prove_ring *r, struct sm_erri
 static void crew_stop(struct crew *c, struct sm_prove_ring *r)
 {
     sm_prove_ring_stop(r);
-    for (unsigned i = 0; i < c->readers_n; i++) (void)pthread_join(c->readers[i], NULL);
+    for (unsigned i = 0; i < c->readers_n; i++) (void)pthread_join(c->readers[i].thread, NULL);
     for (unsigned i = 0; i < c->scanners_n; i++) {
         (void)pthread_join(c->scanners[i].thread, NULL);
         scanner_fini(&c->scanners[i]);
@@ -238,43 +251,82 @@ static void crew_stop(struct crew *c, struct sm_prove_ring *r)
 
 /* --- the merging thread --- */
 
-static void report(struct sm_prover *p, uint64_t *reported_ns)
+struct merge {
+    struct sm_prove_parked parked;
+    struct sm_prove_slot *failed; /* the one with the smallest label; NULL: none */
+    uint64_t reported_ns;
+};
+
+static void report(struct sm_prover *p, struct merge *m)
 {
     const uint64_t now = sm_clock_ns();
-    if (now - *reported_ns < REPORT_NS) return;
-    *reported_ns = now;
-    p->progress.bytes_done = SM_LABEL_BYTES * p->pass.next_label;
+    if (now - m->reported_ns < REPORT_NS) return;
+    m->reported_ns = now;
+    p->progress.bytes_done = SM_LABEL_BYTES * (p->pass.next_label + m->parked.labels);
     p->progress.best_count = p->pass.lists.longest;
     sm_prove_report(p);
 }
 
-static sm_err merge_all(struct sm_prover *p, struct sm_prove_ring *r, struct sm_errinfo *ei)
+/* A failure counts when the merge gets there: a proof may be found before. */
+static void keep_failed(struct sm_prove_ring *r, struct merge *m, struct sm_prove_slot *slot)
+{
+    struct sm_prove_slot *other = slot;
+    if (!m->failed || slot->batch.first_label < m->failed->batch.first_label) {
+        other = m->failed;
+        m->failed = slot;
+    }
+    if (other) sm_prove_ring_merged(r, other);
+}
+
+/* In order, or later. Then everything that was waiting for it. */
+static sm_err take(struct sm_prover *p, struct sm_prove_ring *r, struct merge *m, struct sm_prove_slot *slot,
+                   struct sm_errinfo *ei)
+{
+    struct sm_prove_pass *pass = &p->pass;
+    sm_err err = SM_OK;
+    if (slot->err) {
+        keep_failed(r, m, slot);
+        return SM_OK;
+    }
+    if (slot->batch.first_label == pass->next_label)
+        merge_batch(pass, slot);
+    else
+        err = sm_prove_park(&m->parked, &slot->batch, slot->hits, slot->hits_n, ei);
+    sm_prove_ring_merged(r, slot);
+    while (!pass->found) {
+        struct sm_prove_run *run = sm_prove_unpark(&m->parked, pass->next_label);
+        if (!run) break;
+        merge_run(pass, run);
+        sm_prove_run_free(run);
+    }
+    return err;
+}
+
+static sm_err merge_all(struct sm_prover *p, struct sm_prove_ring *r, struct merge *m, struct sm_errinfo *ei)
 {
     struct sm_prove_pass *pass = &p->pass;
     const uint64_t step = p->cfg->checkpoint_bytes ? p->cfg->checkpoint_bytes : CHECKPOINT_BYTES;
-    uint64_t saved = pass->next_label, reported_ns = 0;
+    uint64_t saved = pass->next_label;
     for (;;) {
         if (sm_cancelled(p->cancel))
             return sm_fail(ei, SM_E_CANCELLED, "proving was stopped in pass %" PRIu32 " after %.1f %% of the data",
                            pass->number, 100.0 * (double)pass->next_label / (double)p->data.layout.num_labels);
-        report(p, &reported_ns);
+        report(p, m);
         struct sm_prove_slot *slot = NULL;
         const sm_prove_next next = sm_prove_ring_next(r, &slot);
+        const sm_err err = next == SM_NEXT_READY ? take(p, r, m, slot, ei) : SM_OK;
+        if (err || pass->found) return err;
+        if (m->failed && m->failed->batch.first_label == pass->next_label)
+            return sm_fail(ei, m->failed->err, "%s", m->failed->ei.text);
         if (next == SM_NEXT_END) {
-            reported_ns = 0; /* the end of a pass is always told */
-            report(p, &reported_ns);
+            assert(pass->next_label == p->data.layout.num_labels);
+            m->reported_ns = 0; /* the end of a pass is always told */
+            report(p, m);
             return SM_OK;
         }
-        if (next == SM_NEXT_WAIT) continue;
-        if (slot->err) return sm_fail(ei, slot->err, "%s", slot->ei.text);
-        merge_hits(pass, slot);
-        if (pass->found) return SM_OK;
-        pass->next_label = slot->next_label;
-        sm_prove_ring_merged(r, slot);
-        if (SM_LABEL_BYTES * (pass->next_label - saved) >= step) {
-            saved = pass->next_label;
-            sm_prove_checkpoint_save(p);
-        }
+        if (SM_LABEL_BYTES * (pass->next_label - saved) < step) continue;
+        saved = pass->next_label;
+        sm_prove_checkpoint_save(p);
     }
 }
 
@@ -282,14 +334,16 @@ sm_err sm_prove_scan(struct sm_prover *p, struct sm_errinfo *ei)
 {
     struct sm_prove_ring ring;
     struct crew crew = {0};
+    struct merge merge = {0};
     const uint64_t start = sm_clock_ns();
     sm_err err = sm_prove_ring_init(&ring, p, cpu_scanners(p), ei);
     if (!err) sm_prove_devices_brief(p, &ring.job);
     if (!err) err = crew_start(&crew, &ring, ei);
-    if (!err) err = merge_all(p, &ring, ei);
+    if (!err) err = merge_all(p, &ring, &merge, ei);
     crew_stop(&crew, &ring);
     p->result.bytes_read += atomic_load(&ring.bytes_read);
     p->result.scan_s += sm_clock_seconds_since(start);
+    sm_prove_parked_fini(&merge.parked);
     sm_prove_ring_fini(&ring);
     return err;
 }

@@ -45,7 +45,7 @@ const struct rig_key sm_rig_keys[] = {
     {"prove", "nonces", KIND_U64, AT(prove.nonces), "0", 0, SM_NONCES_MAX,
      "nonces tried in one pass, a multiple of 16; 0 = the network's"},
     {"prove", "readers", KIND_U64, AT(prove.readers), "0", 0, 64,
-     "reader threads of a pass; 0 = chosen by the program"},
+     "reader threads of each disk; 0 = chosen by the program"},
     {"prove", "direct_io", KIND_FLAG, AT(prove.direct_io), "yes", 0, 0, "read around the page cache"},
     {"prove", "randomx", KIND_TEXT, AT(prove.randomx), NULL, 0, 0, "fast (2080 MiB) or light; empty = the network's"},
     {"prove", "large_pages", KIND_FLAG, AT(prove.large_pages), "no", 0, 0, "explicit huge pages for RandomX"},

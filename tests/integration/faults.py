@@ -94,7 +94,7 @@ class Init(Faults):
 
     def test_every_kind_of_call_fails(self):
         for op in ("open", "write", "sync", "truncate", "rename"):
-            count = getattr(self.stats, op)
+            count = getattr(self.stats, op) - (op == "truncate")  # the last one empties the lock file, which is a courtesy
             for k in sorted(self.random.sample(range(1, count + 1), min(count, 4))):
                 self.fails_at(op, k, self.random.choice(("EIO", "ENOSPC")), lasting=True)
                 self.fails_at(op, k, "EIO", lasting=False)

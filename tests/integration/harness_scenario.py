@@ -9,7 +9,7 @@ TOTAL_BYTES = UNITS * LABELS_PER_UNIT * 16
 FILES = -(-TOTAL_BYTES // MAX_FILE_SIZE)
 BATCH = 1024  # labels
 PROOF_CHECKPOINT = 64 * 1024  # bytes
-PROOF_READ_AHEAD = 4  # buffers for one scanning and one reading thread: post/prove_scan.c; each holds a file here
+PROOF_READ_AHEAD = 8  # batches on their way for one scanning and one reading thread: post/prove_ring.c; each is a file here
 
 NETWORK = ["--network", "tiny", "--param", f"labels_per_unit={LABELS_PER_UNIT}", "--param", "scrypt_n=32"]
 

@@ -215,6 +215,7 @@ static int run_killed(const struct setup *s, unsigned k)
         struct sm_prove_cfg cfg = s->cfg;
         struct sm_prove_result r = {0};
         cfg.checkpoint_bytes = 100000;
+        cfg.readers = cfg.threads = 1; /* in order, so that checkpoints are as many every time */
         fault_set(&(struct fault_plan){
             .kinds = FAULT_WRITE | FAULT_SYNC | FAULT_RENAME | FAULT_UNLINK, .crash_at = k, .crash_torn = true});
         _exit(sm_prove_run(&cfg, NULL, &r, NULL) == SM_OK ? 0 : 1);

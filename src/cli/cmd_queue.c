@@ -166,15 +166,17 @@ static bool all_fit(const struct queue *q)
     return fit;
 }
 
-/* 0 when every job is fine; else of the first that is not. */
+/* 0 when every job is fine; else of the first that is not; less than that is a device that was left out. */
 static sm_exit status_of(const struct queue *q)
 {
+    sm_exit status = SM_EXIT_DONE;
     for (size_t i = 0; i < q->jobs.n; i++) {
         if (q->items[i].is == STOPPED) return SM_EXIT_INTERRUPTED;
         if (q->items[i].is == BROKEN) return q->items[i].status ? q->items[i].status : SM_EXIT_FAILED;
         if (q->items[i].is == NO_ROOM) return SM_EXIT_NO;
+        if (q->items[i].status == SM_EXIT_DEGRADED) status = SM_EXIT_DEGRADED;
     }
-    return SM_EXIT_DONE;
+    return status;
 }
 
 static sm_exit check(const struct queue *q)
@@ -200,7 +202,9 @@ static void run_item(struct queue *q, struct item *it)
     }
     it->why = (struct sm_errinfo){0};
     it->status = it->command.run(&cli, it->job->set.target);
-    it->is = it->status == SM_EXIT_DONE ? DONE : it->status == SM_EXIT_INTERRUPTED ? STOPPED : BROKEN;
+    it->is = BROKEN;
+    if (it->status == SM_EXIT_DONE || it->status == SM_EXIT_DEGRADED) it->is = DONE;
+    if (it->status == SM_EXIT_INTERRUPTED) it->is = STOPPED;
     if (it->is == DONE) it->present = it->labels;
 }
 

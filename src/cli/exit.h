@@ -10,6 +10,7 @@ typedef enum sm_exit {
     SM_EXIT_CONFIG = 3,      /* configuration, metadata or an input file is malformed, or contradicts what exists */
     SM_EXIT_NO = 4,          /* the check ran and the answer is no: bad labels, invalid proof, no nonce found */
     SM_EXIT_INTERRUPTED = 5, /* stopped by a signal; finished work is saved, run the command again to continue */
+    SM_EXIT_DEGRADED = 6,    /* done and right, but a device failed or lied on the way and was left out */
 } sm_exit;
 
 #endif

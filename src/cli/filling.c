@@ -336,6 +336,15 @@ static void say_result(struct sm_cli *cli, const struct sm_init_cfg *cfg, const 
                        r->engines[i].why);
 }
 
+/* The data is right either way; whoever looks after the machine wants to know. */
+static sm_exit status_of(const struct sm_init_result *r)
+{
+    if (!r->complete) return SM_EXIT_FAILED;
+    for (size_t i = 0; i < r->engines_n; i++)
+        if (r->engines[i].quarantined) return SM_EXIT_DEGRADED;
+    return SM_EXIT_DONE;
+}
+
 sm_err sm_filling_take_also(const struct sm_filling_args *args, struct sm_also *also, struct sm_init_cfg *cfg,
                             struct sm_errinfo *ei)
 {
@@ -385,5 +394,5 @@ sm_exit sm_filling_run(struct sm_cli *cli, const struct sm_filling_args *args, s
     if (err) return sm_cli_error(cli, err, &ei);
     say_result(cli, cfg, &result, seconds);
     sm_cli_json(cli, result_json(cfg, &result, seconds));
-    return result.complete ? SM_EXIT_DONE : SM_EXIT_FAILED;
+    return status_of(&result);
 }

@@ -16,6 +16,7 @@ static const struct exit_text {
     {SM_EXIT_CONFIG, "configuration, metadata or an input file is malformed or contradicts what exists"},
     {SM_EXIT_NO, "the check ran and the answer is no: bad labels, invalid proof, no nonce found"},
     {SM_EXIT_INTERRUPTED, "stopped by a signal; finished work is saved, run the command again to continue"},
+    {SM_EXIT_DEGRADED, "done, and all labels are right, but a device failed or computed wrong ones and was left out"},
 };
 
 static const struct env_text {

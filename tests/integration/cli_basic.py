@@ -47,7 +47,7 @@ class Help(CliTest):
             self.assertIn(f'.SS "{name} ', plain)
             for option in re.findall(r"^  (--[a-z0-9-]+)", self.ok(*name.split(), "--help").out, re.M):
                 self.assertIn(f"\\fB{option}", plain, f"{option} of {name}")
-        for status in range(6):
+        for status in range(7):
             self.assertIn(f"\\fB{status}\\fR", plain)
 
     def test_the_manual_page_renders(self):

@@ -220,6 +220,25 @@ class Cycle(CliTest):
         self.refused(2, "not among those that compute", *new, "--device", "cpu", "--throttle", "gpu=50")
         self.assertFalse((self.tmp / "new").exists())
 
+    def test_a_device_that_lies_is_left_out(self):
+        """One bit of its last label is flipped: log, result and exit status say so, and the labels are right."""
+        shim = pathlib.Path(harness.OPTIONS.smesher).parent / "tests" / "libsm_opencl_shim.so"
+        usable = [d for d in self.document("devices")["opencl"]["devices"] if d["usable"]]
+        if not shim.exists() or not usable:
+            self.skipTest("no OpenCL device, or no loader that lies")
+        whole = (tiny_copy(self.tmp / "whole") / "postdata_0.bin").read_bytes()
+        for name, rule in (("liar", "clEnqueueReadBuffer:8+=corrupt"), ("lost", "clEnqueueReadBuffer:8+=-5")):
+            with self.subTest(name):
+                data = self.tmp / name
+                result = smesher("init", "--dir", data, "--network", "tiny", "--node-id", NODE, "--commitment-atx-id", ATX,
+                                 "--device", usable[0]["id"], "--batch", "256", "--json",
+                                 env={"SM_OPENCL_LIBRARY": str(shim), "SM_SHIM_RULES": rule})
+                self.assertEqual(result.status, 6, result)
+                bad = [e for e in result.json()["engines"] if e["quarantined"]]
+                self.assertEqual([e["device"] for e in bad], [usable[0]["id"]])
+                self.assertIn("its chunk goes to another", result.err)
+                self.assertEqual((data / "postdata_0.bin").read_bytes(), whole)
+
     def test_devices_by_name(self):
         self.init(self.tmp / "cpu", "--variant", "ref", "--threads", "2", network="fastnet")
         self.refused(1, "ref", "init", "--dir", self.tmp / "x", "--network", "fastnet", "--node-id", NODE,

@@ -27,7 +27,7 @@ endwhile()
 
 file(WRITE "${OUT}.cl" "${text}")
 file(READ "${OUT}.cl" hex HEX)
-if(hex MATCHES "^(..)*[89a-f].(..)*$")
+if(text MATCHES "[^\n -~]")
   message(FATAL_ERROR "${SOURCE}: kernel sources are ASCII; some drivers refuse anything else")
 endif()
 string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")

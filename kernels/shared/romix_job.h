@@ -20,16 +20,25 @@ typedef uint64_t sm_k_u64;
 #define SM_ROMIX_ROW_BYTES 128
 
 struct sm_romix_job {
-    sm_k_u32 commitment[8];  /* little-endian words */
+    sm_k_u32 commitment[8];   /* little-endian words */
+    sm_k_u64 threshold[4];    /* 32 bytes, most significant word first: labels below it are hits; 0: none */
     sm_k_u64 first_label;
-    sm_k_u32 count;          /* items that compute; the rest of the last group is idle */
-    sm_k_u32 width;          /* items the buffers have room for: stride of state and, per part, of scratch */
-    sm_k_u32 items_per_part; /* items served by one scratch buffer, a multiple of the group size */
-    sm_k_u32 pad;
+    sm_k_u32 count;           /* labels wanted; the rest of the last group computes for nothing */
+    sm_k_u32 width;           /* labels the buffers have room for: stride of state */
+    sm_k_u32 labels_per_part; /* labels served by one scratch buffer, whole groups of work items */
+    sm_k_u32 pad[3];
+};
+
+/* A label below the threshold, in full. The first record of a batch is a header: `label` counts the hits. */
+struct sm_romix_hit {
+    sm_k_u32 label; /* position in the batch */
+    sm_k_u32 pad[3];
+    sm_k_u32 hash[8]; /* little-endian words of the 32 bytes */
 };
 
 #ifndef __OPENCL_VERSION__
-_Static_assert(sizeof(struct sm_romix_job) == 56, "host and device must agree");
+_Static_assert(sizeof(struct sm_romix_job) == 96, "host and device must agree");
+_Static_assert(sizeof(struct sm_romix_hit) == 48, "host and device must agree");
 #endif
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "bench/team.h"
 #include "crypto/randomx.h"
+#include "post/label.h"
 #include "post/params.h"
 #include "util/cancel.h"
 #include "util/err.h"
@@ -24,7 +25,7 @@ struct sm_bench_bound {
 struct sm_bench_row {
     char stage[16];   /* init, disk, prove, k2pow, verify */
     char device[64];  /* "cpu", an OpenCL device id, or a path */
-    char variant[64]; /* "avx512", "vaes512", "direct read", "fast", … */
+    char variant[96]; /* "avx512", "vaes512", "direct read", "fast", … */
     unsigned threads; /* 0 where it has no meaning */
     uint32_t nonces;  /* prove only */
     char unit[16];    /* "labels/s", "bytes/s", "hashes/s", "proofs/s" */
@@ -32,8 +33,12 @@ struct sm_bench_row {
     double bytes_per_s; /* of label data, where that has a meaning, else 0 */
     struct sm_bench_bound bounds[SM_BENCH_BOUNDS_MAX];
     unsigned bounds_n;
-    char note[160];
+    char note[200];
 };
+
+/* Clears the row and fills in what it is about. */
+void sm_bench_row_start(struct sm_bench_row *row, const char *stage, const char *device, const char *variant,
+                        unsigned threads, const char *unit);
 
 /* The tightest bound, or NULL. */
 const struct sm_bench_bound *sm_bench_row_bound(const struct sm_bench_row *row);
@@ -41,9 +46,18 @@ const struct sm_bench_bound *sm_bench_row_bound(const struct sm_bench_row *row);
 /* Labels on the CPU. variant NULL = best; threads 0 = all. Bounds: alu (rows in L1), memory (the row traffic alone). */
 SM_MUST_CHECK sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, unsigned threads, double seconds,
                                        const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei);
-/* Labels on an OpenCL device. No bound yet: that of a GPU needs its clock and bus width. */
-SM_MUST_CHECK sm_err sm_bench_init_gpu(const char *device_id, uint32_t scrypt_n, double seconds,
+/* Labels on an OpenCL device. `kernel` NULL: as it is tuned, after tuning it for at most tune_seconds when no row is known
+ * (0: not at all); else "item", "quad", "fetch", as suits the device but for the kernel. Bounds, measured on the device:
+ * alu (the same code, all rows in a cache), memory (the same rows stored and fetched, nothing computed). The note says how
+ * many operations per compute unit and cycle that is. opts may be NULL. */
+SM_MUST_CHECK sm_err sm_bench_init_gpu(const char *device_id, uint32_t scrypt_n, const char *kernel,
+                                       const struct sm_label_gpu_opts *opts, double tune_seconds, double seconds,
                                        const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei);
+/* The kernel in general use, for comparison (gpu/plain.h). */
+SM_MUST_CHECK sm_err sm_bench_init_baseline(const char *device_id, uint32_t scrypt_n,
+                                            const struct sm_label_gpu_opts *opts, double seconds,
+                                            const struct sm_cancel *cancel, struct sm_bench_row *out,
+                                            struct sm_errinfo *ei);
 
 /* Sequential direct write and read of a temporary file of `bytes` in `dir`,
  * removed afterwards. Two rows. The content is verified on reading. SM_E_NOSPACE before writing when it would leave

@@ -108,7 +108,7 @@ static double memory_bound(void *p)
     return (double)sm_bench_traffic_round(s->traffic) / (128.0 * s->n); /* a label writes and reads 128 N bytes */
 }
 
-static void row_start(struct sm_bench_row *row, const char *stage, const char *device, const char *variant,
+void sm_bench_row_start(struct sm_bench_row *row, const char *stage, const char *device, const char *variant,
                       unsigned threads, const char *unit)
 {
     memset(row, 0, sizeof *row);
@@ -134,7 +134,7 @@ sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, unsigned thread
     if (sm_label_tune_load(ctx.variant, scrypt_n, threads, &tuned)) ctx.tune = &tuned.tune;
     err = sm_bench_team_new(&ops, &ctx, threads, &team, ei);
     if (err) goto out;
-    row_start(out, "init", "cpu", ctx.variant->name, threads, "labels/s");
+    sm_bench_row_start(out, "init", "cpu", ctx.variant->name, threads, "labels/s");
     err = sm_bench_team_measure(team, cpu_step, cpu_bound, seconds * 0.8, cancel, &out->rate, &alu, ei);
     if (err) goto out;
     for (unsigned i = 0; !err && i < 3; i++)
@@ -147,84 +147,6 @@ sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, unsigned thread
     out->bounds_n = 2;
     (void)snprintf(out->note, sizeof out->note, "%s", ctx.tune ? "tuned for this machine" : "default tuning");
 out:
-    sm_bench_team_free(team);
-    return err;
-}
-
-/* ---- OpenCL ---- */
-
-struct gpu_state {
-    struct sm_label_engine engine;
-    struct sm_label_job job;
-    uint8_t *labels;
-    uint64_t next, chunk;
-    double slice; /* seconds that a chunk should not exceed */
-};
-
-static void gpu_teardown(void *p)
-{
-    struct gpu_state *s = p;
-    if (!s) return;
-    sm_label_engine_free(&s->engine);
-    free(s->labels);
-    free(s);
-}
-
-struct gpu_ctx {
-    const char *device_id;
-    uint32_t n;
-    double slice;
-    char variant[64]; /* result */
-};
-
-static double gpu_step(void *p)
-{
-    struct gpu_state *s = p;
-    struct sm_vrf_best best = {0};
-    const struct sm_label_range range = {s->next, s->chunk};
-    const uint64_t start = sm_clock_ns();
-    if (s->engine.ops->compute(s->engine.self, &s->job, range, NULL, s->labels, &best, NULL)) return -1;
-    const uint64_t done = s->chunk;
-    s->next += done;
-    /* a slow device: fit the next chunk to the slice */
-    if (sm_clock_seconds_since(start) > s->slice && s->chunk > 64) s->chunk /= 2;
-    return (double)done;
-}
-
-static sm_err gpu_setup(void *ctx, unsigned index, void **out, struct sm_errinfo *ei)
-{
-    (void)index;
-    struct gpu_ctx *c = ctx;
-    struct gpu_state *s = calloc(1, sizeof *s);
-    if (!s) return sm_fail(ei, SM_E_NOMEM, "out of memory for a benchmark thread");
-    sm_err err = sm_label_engine_gpu(c->device_id, c->n, &s->engine, ei); /* proves the device on known labels */
-    if (err) goto out;
-    s->chunk = s->engine.chunk;
-    s->slice = c->slice;
-    s->labels = malloc(s->chunk * SM_LABEL_BYTES);
-    err = s->labels ? SM_OK : sm_fail(ei, SM_E_NOMEM, "out of memory for %llu labels", (unsigned long long)s->chunk);
-    if (err) goto out;
-    memcpy(s->job.commitment.b, commitment, sizeof commitment);
-    s->job.scrypt_n = c->n;
-    (void)snprintf(c->variant, sizeof c->variant, "%s", s->engine.variant);
-    *out = s;
-    s = NULL;
-out:
-    gpu_teardown(s);
-    return err;
-}
-
-sm_err sm_bench_init_gpu(const char *device_id, uint32_t scrypt_n, double seconds, const struct sm_cancel *cancel,
-                         struct sm_bench_row *out, struct sm_errinfo *ei)
-{
-    static const struct sm_bench_team_ops ops = {gpu_setup, gpu_teardown};
-    struct gpu_ctx ctx = {.device_id = device_id, .n = scrypt_n, .slice = seconds / SM_BENCH_SLICES};
-    struct sm_bench_team *team = NULL;
-    sm_err err = sm_bench_team_new(&ops, &ctx, 1, &team, ei);
-    if (err) return err;
-    row_start(out, "init", device_id, ctx.variant, 0, "labels/s");
-    err = sm_bench_team_measure(team, gpu_step, NULL, seconds, cancel, &out->rate, NULL, ei);
-    out->bytes_per_s = out->rate.median * SM_LABEL_BYTES;
     sm_bench_team_free(team);
     return err;
 }

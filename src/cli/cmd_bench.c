@@ -21,6 +21,8 @@ struct args {
     const char *variant;
     uint32_t threads;
     double seconds;
+    struct sm_gpu_args gpu;
+    double tune_s;
     uint32_t nonces;
     const char *dir;
     uint64_t size;
@@ -35,10 +37,14 @@ static const struct sm_option options[] = {
                 "init, prove: measure only cpu or this OpenCL device (see devices), or all; may be repeated",
                 .default_note = "cpu and every GPU"),
     SM_OPT_TEXT(struct args, variant, "variant", NULL, "NAME",
-                "init or prove: measure only this CPU variant (needs exactly one of the two stages)",
-                .default_note = "every one this CPU can run"),
+                "init or prove: measure only this variant (needs exactly one of the two stages): of the CPU, or for "
+                "init on a device item, quad, fetch, baseline (the kernel in general use) or all",
+                .default_note = "every one this CPU can run; a device as it is tuned"),
     SM_OPT_U32(struct args, threads, "threads", "0", 0, 4096, "N", "CPU threads; 0 = one per processor"),
     SM_OPT_F64(struct args, seconds, "seconds", "3", 0.05, 3600, "S", "seconds for each row of the result"),
+    SM_GPU_OPTIONS(struct args, gpu),
+    SM_OPT_F64(struct args, tune_s, "tune-seconds", "60", 0, 3600, "S",
+               "init: time to tune an OpenCL device that no tuning is known for; 0 = do not"),
     SM_OPT_U32(struct args, nonces, "nonces", "0", 0, 4096, "K", "prove: nonces per pass; 0 = those of the network"),
     SM_OPT_TEXT(struct args, dir, "dir", ".", "DIR", "disk, prove: directory on the disk to measure"),
     SM_OPT_SIZE(struct args, size, "size", "1GiB", 1 << 20, UINT64_C(1) << 40,
@@ -140,7 +146,9 @@ static sm_err bench_cpu_labels(struct run *r, struct sm_errinfo *ei)
 {
     struct sm_bench_row row;
     sm_err err = SM_OK;
-    if (r->a->variant) {
+    const bool of_device = r->a->variant && (strcmp(r->a->variant, "baseline") == 0 || sm_gpu_kernel_of(r->a->variant));
+    if (of_device && r->a->device.n == 0) return SM_OK; /* every GPU is meant */
+    if (r->a->variant && strcmp(r->a->variant, "all") != 0) {
         err = sm_bench_init_cpu(r->a->variant, r->net.scrypt_n, r->a->threads, r->a->seconds, r->cli->cancel, &row, ei);
         if (!err) row_done(r, &row);
         return err;
@@ -153,12 +161,32 @@ static sm_err bench_cpu_labels(struct run *r, struct sm_errinfo *ei)
     return err;
 }
 
-static sm_err bench_gpu_labels(struct run *r, const char *id, struct sm_errinfo *ei)
+/* NULL: as it is tuned. */
+static sm_err bench_gpu_kernel(struct run *r, const char *id, const char *kernel, struct sm_errinfo *ei)
 {
     struct sm_bench_row row;
-    sm_err err = sm_bench_init_gpu(id, r->net.scrypt_n, r->a->seconds, r->cli->cancel, &row, ei);
+    const struct sm_label_gpu_opts opts = sm_gpu_opts(&r->a->gpu);
+    const sm_err err = kernel && strcmp(kernel, "baseline") == 0
+                           ? sm_bench_init_baseline(id, r->net.scrypt_n, &opts, r->a->seconds, r->cli->cancel, &row, ei)
+                           : sm_bench_init_gpu(id, r->net.scrypt_n, kernel, &opts, r->a->tune_s, r->a->seconds,
+                                               r->cli->cancel, &row, ei);
     if (!err) row_done(r, &row);
     return err;
+}
+
+static sm_err bench_gpu_labels(struct run *r, const char *id, struct sm_errinfo *ei)
+{
+    const char *v = r->a->variant;
+    if (v && strcmp(v, "all") != 0) {
+        if (strcmp(v, "baseline") == 0 || sm_gpu_kernel_of(v)) return bench_gpu_kernel(r, id, v, ei);
+        return r->a->device.n ? sm_fail(ei, SM_E_ARG,
+                                        "--variant %s: on an OpenCL device it is item, quad, fetch, baseline or all", v)
+                              : SM_OK; /* a variant of the processor was meant */
+    }
+    sm_err err = bench_gpu_kernel(r, id, NULL, ei);
+    for (unsigned k = SM_GPU_KERNEL_ITEM; v && !err && k < SM_GPU_KERNELS_END; k++)
+        err = bench_gpu_kernel(r, id, sm_gpu_kernel_name((sm_gpu_kernel)k), ei);
+    return err || !v ? err : bench_gpu_kernel(r, id, "baseline", ei);
 }
 
 typedef sm_err (*bench_device)(struct run *r, const char *id, struct sm_errinfo *ei);

@@ -74,7 +74,13 @@ static sm_err list_devices(struct building *b, struct sm_errinfo *ei)
     return sm_gpu_list(&b->devices, &b->devices_n, &report, ei);
 }
 
-#define GPU_TUNE_SECONDS 1.0 /* a trial */
+struct sm_label_gpu_opts sm_gpu_opts(const struct sm_gpu_args *args)
+{
+    return (struct sm_label_gpu_opts){
+        .memory_cap_bytes = args->memory, .launch_ms = args->launch_ms, .tuning_file = args->tuning};
+}
+
+#define GPU_TUNE_SECONDS 60.0
 #define GPU_TUNE_WORK    (UINT64_C(1) << 40)
 
 /* As for the CPU; the engine then finds the row. */
@@ -83,15 +89,17 @@ static void tune_gpu(const struct building *b, const char *id)
     struct sm_gpu_tuned t;
     struct sm_errinfo why = {0};
     const struct sm_gpu_device *d = NULL;
+    const struct sm_label_gpu_opts opts = sm_gpu_opts(&b->args->gpu);
     for (size_t i = 0; i < b->devices_n; i++)
         if (strcmp(b->devices[i].id, id) == 0) d = &b->devices[i];
-    if (!d || b->args->labels < GPU_TUNE_WORK / b->scrypt_n || sm_gpu_tune_load(d, b->scrypt_n, &t)) return;
-    sm_log(SM_LOG_INFO, "gpu", "tuning this device, once", "device=%s", id);
-    if (sm_gpu_tune(d, b->scrypt_n, GPU_TUNE_SECONDS, NULL, &t, &why))
+    if (!d || b->args->labels < GPU_TUNE_WORK / b->scrypt_n || sm_gpu_tune_load(d, b->scrypt_n, opts.tuning_file, &t))
+        return;
+    sm_log(SM_LOG_INFO, "gpu", "tuning this device, once", "device=%s seconds=%.0f", id, GPU_TUNE_SECONDS);
+    if (sm_gpu_tune(d, b->scrypt_n, &opts, GPU_TUNE_SECONDS, NULL, &t, &why))
         sm_log(SM_LOG_WARN, "gpu", "tuning failed, using the defaults", "device=%s why=\"%s\"", id, why.text);
     else
-        sm_log(SM_LOG_INFO, "gpu", "tuned", "device=%s wg_items=%u lookup_gap=%u labels_per_s=%.0f", id, t.wg_items,
-               t.lookup_gap, t.labels_per_s);
+        sm_log(SM_LOG_INFO, "gpu", "tuned", "device=%s kernel=%s wg_items=%u lookup_gap=%u labels_per_s=%.0f", id,
+               sm_gpu_kernel_name(t.cfg.kernel), t.cfg.wg_items, t.cfg.lookup_gap, t.labels_per_s);
 }
 
 static sm_err add_gpu(struct building *b, const char *id, struct sm_errinfo *ei)
@@ -101,7 +109,8 @@ static sm_err add_gpu(struct building *b, const char *id, struct sm_errinfo *ei)
             return sm_fail(ei, SM_E_ARG, "--device %s is given twice, or is already part of auto", id);
     tune_gpu(b, id);
     sm_err err = room_for(b, 1, ei);
-    if (!err) err = sm_label_engine_gpu(id, b->scrypt_n, &b->engines[b->n], ei);
+    const struct sm_label_gpu_opts opts = sm_gpu_opts(&b->args->gpu);
+    if (!err) err = sm_label_engine_gpu(id, b->scrypt_n, &opts, &b->engines[b->n], ei);
     if (!err) b->n++;
     return err;
 }

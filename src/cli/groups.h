@@ -26,8 +26,25 @@ struct sm_net_args {
 /* Preset or file, then SM_POST_… variables, then --param. Checked. */
 SM_MUST_CHECK sm_err sm_net_params(const struct sm_net_args *args, struct sm_post_params *out, struct sm_errinfo *ei);
 
+/* ---- OpenCL devices ---- */
+struct sm_gpu_args {
+    uint64_t memory;
+    uint32_t launch_ms;
+    const char *tuning;
+};
+#define SM_GPU_OPTIONS(T, m)                                                                                          \
+    SM_OPT_SIZE(T, m.memory, "gpu-memory", "0", 0, UINT64_C(1) << 50,                                                 \
+                "memory that an OpenCL device may use; 0 = seven eighths of a card's, a quarter of the machine's"),   \
+        SM_OPT_U32(T, m.launch_ms, "launch-ms", "100", 1, 10000, "MS",                                                \
+                   "aim for device launches this long: longer ones make displays stutter, or their watchdog end all"), \
+        SM_OPT_TEXT(T, m.tuning, "gpu-tuning", NULL, "FILE",                                                          \
+                    "rows as in tuning.yaml, that come before those found or shipped", .default_note = "none",        \
+                    .env = "SM_GPU_TUNING")
+struct sm_label_gpu_opts sm_gpu_opts(const struct sm_gpu_args *args);
+
 /* ---- label engines ---- */
 struct sm_engine_args {
+    struct sm_gpu_args gpu;
     struct sm_text_list device;
     uint32_t threads;
     const char *variant;
@@ -41,7 +58,8 @@ struct sm_engine_args {
         SM_OPT_U32(T, m.threads, "threads", "0", 0, 1024, "N", "CPU threads; 0 = one per processor"),                \
         SM_OPT_TEXT(T, m.variant, "variant", NULL, "NAME",                                                           \
                     "CPU variant of the label hash: ref, ssse3, avx2, avx512, neon", .default_note = "the fastest",  \
-                    .env = "SM_CPU_ISA")
+                    .env = "SM_CPU_ISA"),                                                                            \
+        SM_GPU_OPTIONS(T, m.gpu)
 /* One engine per CPU thread and per device, in a malloc'd array. Who takes the engines over (sm_init_run and its like)
  * leaves the array to the caller: free() it then, or release both with sm_engines_free. SM_E_ARG names the devices that
  * exist. */

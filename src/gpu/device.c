@@ -141,7 +141,7 @@ static bool has_word(const char *words, const char *word)
     return false;
 }
 
-static bool has_extension(const struct sm_cl *cl, cl_device_id dev, const char *name)
+bool sm_gpu_has_extension(const struct sm_cl *cl, cl_device_id dev, const char *name)
 {
     char *all = info_text(cl, NULL, dev, CL_DEVICE_EXTENSIONS);
     const bool yes = has_word(all, name);
@@ -153,14 +153,14 @@ static bool has_extension(const struct sm_cl *cl, cl_device_id dev, const char *
 
 static bool pci_khr(const struct sm_cl *cl, cl_device_id dev, cl_device_pci_bus_info_khr *out)
 {
-    return has_extension(cl, dev, "cl_khr_pci_bus_info") &&
+    return sm_gpu_has_extension(cl, dev, "cl_khr_pci_bus_info") &&
            cl->GetDeviceInfo(dev, CL_DEVICE_PCI_BUS_INFO_KHR, sizeof *out, out, NULL) == CL_SUCCESS;
 }
 
 static bool pci_nv(const struct sm_cl *cl, cl_device_id dev, cl_device_pci_bus_info_khr *out)
 {
     cl_uint bus = 0, slot = 0;
-    if (!has_extension(cl, dev, "cl_nv_device_attribute_query") ||
+    if (!sm_gpu_has_extension(cl, dev, "cl_nv_device_attribute_query") ||
         cl->GetDeviceInfo(dev, DEVICE_PCI_BUS_ID_NV, sizeof bus, &bus, NULL) != CL_SUCCESS ||
         cl->GetDeviceInfo(dev, DEVICE_PCI_SLOT_ID_NV, sizeof slot, &slot, NULL) != CL_SUCCESS)
         return false;
@@ -175,7 +175,7 @@ static bool pci_nv(const struct sm_cl *cl, cl_device_id dev, cl_device_pci_bus_i
 static bool pci_amd(const struct sm_cl *cl, cl_device_id dev, cl_device_pci_bus_info_khr *out)
 {
     cl_device_topology_amd t = {0};
-    if (!has_extension(cl, dev, "cl_amd_device_attribute_query") ||
+    if (!sm_gpu_has_extension(cl, dev, "cl_amd_device_attribute_query") ||
         cl->GetDeviceInfo(dev, CL_DEVICE_TOPOLOGY_AMD, sizeof t, &t, NULL) != CL_SUCCESS ||
         t.raw.type != CL_DEVICE_TOPOLOGY_TYPE_PCIE_AMD)
         return false;
@@ -274,7 +274,7 @@ static void describe(const struct sm_cl *cl, cl_device_id dev, struct sm_gpu_dev
 uint64_t sm_gpu_free_bytes(const struct sm_cl *cl, const struct sm_gpu_found *dev)
 {
     size_t kib[2] = {0, 0}; /* total free, largest block */
-    if (has_extension(cl, dev->handle, "cl_amd_device_attribute_query") &&
+    if (sm_gpu_has_extension(cl, dev->handle, "cl_amd_device_attribute_query") &&
         cl->GetDeviceInfo(dev->handle, CL_DEVICE_GLOBAL_FREE_MEMORY_AMD, sizeof kib, kib, NULL) == CL_SUCCESS &&
         kib[0] > 0 && (uint64_t)kib[0] * 1024 < dev->info.memory_bytes)
         return (uint64_t)kib[0] * 1024;

@@ -15,6 +15,8 @@ struct sm_gpu_found {
 SM_MUST_CHECK sm_err sm_gpu_find(const char *id, const struct sm_cl **out_cl, struct sm_gpu_found *out,
                                  struct sm_errinfo *ei);
 
+bool sm_gpu_has_extension(const struct sm_cl *cl, cl_device_id dev, const char *name);
+
 /* Bytes free right now where the driver tells, else what the device has in all. */
 uint64_t sm_gpu_free_bytes(const struct sm_cl *cl, const struct sm_gpu_found *dev);
 

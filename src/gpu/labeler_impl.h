@@ -1,4 +1,9 @@
-/* gpu/labeler_impl.h: the labeler as its own files see it. */
+/* gpu/labeler_impl.h: the labeler as its own files see it.
+ *
+ *   labeler.c        making one
+ *   labeler_shape.c  which kernel, group size, width, and memory
+ *   labeler_run.c    batches
+ *   selftest.c       known labels */
 #ifndef SM_GPU_LABELER_IMPL_H
 #define SM_GPU_LABELER_IMPL_H
 
@@ -15,9 +20,19 @@ typedef enum sm_gpu_stage {
     SM_GPU_STAGES,
 } sm_gpu_stage;
 
+#define SM_GPU_HITS_READ 15u /* hits that are read with every batch; the search for a nonce has far fewer */
+
+/* A batch under way. `records` belongs to the device until its read has ended. */
+struct sm_gpu_turn {
+    struct sm_romix_job job; /* uploaded without waiting, so it stays as it is until the turn comes again */
+    struct sm_romix_hit records[1 + SM_GPU_HITS_READ];
+    bool open; /* hits are still to be collected */
+};
+
 struct sm_gpu_labeler {
     const struct sm_cl *cl;
     struct sm_gpu_found dev;
+    struct sm_gpu_labeler_cfg asked;
     struct sm_gpu_shape shape;
     cl_context context;
     struct sm_gpu_queue queue;
@@ -25,11 +40,21 @@ struct sm_gpu_labeler {
     cl_kernel kernel[SM_GPU_STAGES];
     struct sm_gpu_buffers buf;
     struct sm_gpu_pace pace[SM_GPU_STAGES]; /* of FILL and MIX */
-    struct sm_romix_job job[2]; /* uploaded without waiting: alternate, so that the one in flight stays as it is */
-    double labels_per_s;        /* seen by the self-test */
-    bool lost;                  /* the device failed: nothing more is asked of it */
-    char what[160];             /* sm_gpu_labeler_describe */
+    struct sm_gpu_turn turn[SM_GPU_TURNS];
+    double labels_per_s; /* seen by the self-test */
+    bool lost;           /* the device failed: nothing more is asked of it */
+    char what[160];      /* sm_gpu_labeler_describe */
 };
+
+extern const char *const sm_gpu_stage_names[SM_GPU_STAGES];
+
+/* Kernel, group size, layout and so on, from what is asked for, the device, and what suits it. SM_E_ARG. */
+SM_MUST_CHECK sm_err sm_gpu_choose_shape(struct sm_gpu_labeler *g, const struct sm_gpu_labeler_cfg *c,
+                                         struct sm_errinfo *ei);
+struct sm_gpu_limits sm_gpu_choose_limits(const struct sm_gpu_labeler *g, const struct sm_gpu_labeler_cfg *c);
+/* Labels in flight; lowers the group size, if it is ours to choose, until one group fits. SM_E_ARG. */
+SM_MUST_CHECK sm_err sm_gpu_choose_width(struct sm_gpu_labeler *g, const struct sm_gpu_labeler_cfg *c,
+                                         const struct sm_gpu_limits *limits, uint32_t *out, struct sm_errinfo *ei);
 
 /* Compares labels at a full width, across 2^32 and at the seams of the scratch parts, with the CPU's, and measures the
  * rate. SM_E_DEVICE names the first that differs. */

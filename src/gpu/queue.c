@@ -2,6 +2,29 @@
 
 #include "util/clock.h"
 
+#define NAP_MIN_NS UINT64_C(20000)
+#define NAP_MAX_NS (2 * SM_NS_PER_MS)
+
+/* Naps are an eighth of the time waited so far. The wait at the end costs nothing; it is what makes results visible. Some
+ * drivers leave it at success when a command failed: the event knows better. */
+cl_int sm_gpu_wait(const struct sm_cl *cl, cl_event ev)
+{
+    const uint64_t start = sm_clock_ns();
+    cl_int status = CL_QUEUED;
+    while (cl->GetEventInfo(ev, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL) == CL_SUCCESS) {
+        if (status < 0) return status;
+        if (status == CL_COMPLETE) break;
+        const uint64_t nap = (sm_clock_ns() - start) / 8;
+        sm_clock_sleep_ns(nap < NAP_MIN_NS ? NAP_MIN_NS : nap > NAP_MAX_NS ? NAP_MAX_NS : nap);
+    }
+    const cl_int rc = cl->WaitForEvents(1, &ev);
+    if (rc != CL_SUCCESS &&
+        cl->GetEventInfo(ev, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL) == CL_SUCCESS &&
+        status < 0)
+        return status; /* the wait says only that an event failed */
+    return rc;
+}
+
 sm_err sm_gpu_queue_init(struct sm_gpu_queue *q, const struct sm_cl *cl, cl_context context, cl_device_id dev,
                          const char *device, struct sm_errinfo *ei)
 {
@@ -33,8 +56,7 @@ static void pace_learn(struct sm_gpu_pace *p, uint32_t steps, uint64_t ns)
     if (next > p->steps) p->steps = next < p->steps_max ? (uint32_t)next : p->steps_max;
 }
 
-/* Many drivers spin inside clWaitForEvents. Sleeping through most of the expected time keeps a processor core free, and
- * waking late costs nothing while further commands are queued. */
+/* Most of the expected time in one piece; waking late costs nothing while further commands are queued. */
 static void nap(const struct sm_gpu_queue *q, const struct sm_gpu_pace *pace, uint32_t steps)
 {
     if (!pace) return;
@@ -53,11 +75,7 @@ static sm_err wait_oldest(struct sm_gpu_queue *q, struct sm_errinfo *ei)
 
     nap(q, pace, steps);
     sm_err err = SM_OK;
-    cl_int rc = q->cl->WaitForEvents(1, &ev), status = CL_COMPLETE;
-    /* The wait says only that an event failed; the event knows why. Some drivers leave the wait at success. */
-    if (q->cl->GetEventInfo(ev, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL) == CL_SUCCESS &&
-        status < 0)
-        rc = status;
+    const cl_int rc = sm_gpu_wait(q->cl, ev);
     if (rc != CL_SUCCESS) err = sm_cl_fail(ei, rc, "%s failed at its work", q->device);
     (void)q->cl->ReleaseEvent(ev);
 

@@ -1,4 +1,4 @@
-/* gpu/queue.h: one in-order command queue with a short window of commands in flight.
+/* gpu/queue.h: waiting for commands; one in-order command queue with a short window of commands in flight.
  *
  * Every enqueued command is watched by its event, so no failure stays hidden. The window is long enough that the device
  * has its next command while the host prepares another, and short enough that a cancelled run stops soon. The time
@@ -30,6 +30,10 @@ struct sm_gpu_queue {
     uint32_t first, n;     /* oldest, and how many are in flight */
     uint64_t last_done_ns; /* when the last one ended */
 };
+
+/* Sleeps until the command behind `ev` has ended, by asking now and then: many drivers spin inside clWaitForEvents.
+ * CL_SUCCESS, or what the command or the driver says is wrong. */
+cl_int sm_gpu_wait(const struct sm_cl *cl, cl_event ev);
 
 SM_MUST_CHECK sm_err sm_gpu_queue_init(struct sm_gpu_queue *q, const struct sm_cl *cl, cl_context context,
                                        cl_device_id dev, const char *device, struct sm_errinfo *ei);

@@ -48,7 +48,7 @@ static sm_err make_gpu_farm(Initializer *in, uint32_t provider_id, struct sm_err
     if (!err && provider_id >= n)
         err = sm_fail(ei, SM_E_NOTFOUND, "there is no provider %" PRIu32 ": %zu graphics devices, and the processor",
                       provider_id, n);
-    if (!err) err = sm_label_engine_gpu(gpus[provider_id].id, in->job.scrypt_n, &engine, ei);
+    if (!err) err = sm_label_engine_gpu(gpus[provider_id].id, in->job.scrypt_n, NULL, &engine, ei);
     if (!err) err = make_farm(&engine, 1, &in->farm, ei);
     free(gpus);
     return err;

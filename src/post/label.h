@@ -43,7 +43,7 @@ struct sm_label_engine {
     const struct sm_label_engine_ops *ops; /* constant after creation */
     void *self;
     char device[64];  /* "cpu", or the OpenCL device id */
-    char variant[64]; /* "avx512", "romix gap=2", … */
+    char variant[96]; /* "avx512", "kernel=item gap=2 …" */
     uint64_t chunk;   /* labels per call that suit it: about half a second of work */
     uint32_t width;   /* labels it computes side by side: calls are multiples of it where possible; 0 = no matter */
     double duty;      /* share of the time it may work, above 0; 0 = always */
@@ -62,8 +62,16 @@ void sm_label_engine_free(struct sm_label_engine *e); /* accepts a zeroed engine
 /* One CPU thread. `variant` NULL = best or SM_CPU_ISA. Uses the tuning of sm_label_cpu_tune when there is one. */
 SM_MUST_CHECK sm_err sm_label_engine_cpu(const char *variant, uint32_t scrypt_n, struct sm_label_engine *out,
                                          struct sm_errinfo *ei);
-/* One OpenCL device, by id as in gpu/labeler.h. */
-SM_MUST_CHECK sm_err sm_label_engine_gpu(const char *device_id, uint32_t scrypt_n, struct sm_label_engine *out,
+
+/* How OpenCL devices are run; 0 and NULL: as suits them. */
+struct sm_label_gpu_opts {
+    uint64_t memory_cap_bytes; /* of a device's memory */
+    uint32_t launch_ms;        /* longest launch to aim for */
+    const char *tuning_file;   /* rows that come before all others (post/gpu_tune.h); borrowed during the call */
+};
+/* One OpenCL device, by id as in gpu/labeler.h; tuned when a row is known. `opts` may be NULL. */
+SM_MUST_CHECK sm_err sm_label_engine_gpu(const char *device_id, uint32_t scrypt_n,
+                                         const struct sm_label_gpu_opts *opts, struct sm_label_engine *out,
                                          struct sm_errinfo *ei);
 
 /* CPU auto-tuning: measures the variant's candidates for this N with `threads` threads at once, each checked against

@@ -7,17 +7,13 @@
 #include "post/label.h"
 #include "util/log.h"
 
-#define HASH_BYTES   32u
 #define STORED_BYTES 16u
-#define CHUNK_MAX \
-    (UINT64_C(1) << 20) /* ours: 16 MiB of labels wait for order per chunk, and the buffer is twice that */
-#define CHUNK_S 0.5
+#define CHUNK_MAX    (UINT64_C(1) << 20) /* ours: 16 MiB of labels wait for order per chunk */
+#define CHUNK_S      0.5
 
 struct gpu_engine {
     struct sm_gpu_labeler *g;
     uint32_t scrypt_n;
-    uint8_t *hashes; /* `room` full labels */
-    size_t room;
 };
 
 static void engine_free(void *self)
@@ -25,19 +21,19 @@ static void engine_free(void *self)
     struct gpu_engine *e = self;
     if (!e) return;
     sm_gpu_labeler_free(e->g);
-    free(e->hashes);
     free(e);
 }
 
-/* Keeps the first half of every label; offers those below the difficulty. */
-static void store(const uint8_t *hashes, uint64_t first, size_t n, const uint8_t *difficulty, uint8_t *labels,
-                  struct sm_vrf_best *best)
+/* What the device found below the difficulty. */
+struct offer {
+    const uint8_t *difficulty;
+    struct sm_vrf_best *best;
+};
+
+static void offer(void *ctx, uint64_t index, const uint8_t label[32])
 {
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *h = hashes + i * HASH_BYTES;
-        memcpy(labels + i * STORED_BYTES, h, STORED_BYTES);
-        if (difficulty && memcmp(h, difficulty, HASH_BYTES) < 0) sm_vrf_best_offer(best, difficulty, first + i, h);
-    }
+    const struct offer *o = ctx;
+    sm_vrf_best_offer(o->best, o->difficulty, index, label);
 }
 
 static sm_err compute(void *self, const struct sm_label_job *job, struct sm_label_range range,
@@ -46,14 +42,14 @@ static sm_err compute(void *self, const struct sm_label_job *job, struct sm_labe
     struct gpu_engine *e = self;
     if (job->scrypt_n != e->scrypt_n)
         return sm_fail(ei, SM_E_ARG, "the device was set up for N = %u, the job has %u", e->scrypt_n, job->scrypt_n);
-    for (uint64_t done = 0; done < range.count;) {
-        const size_t n = range.count - done < e->room ? (size_t)(range.count - done) : e->room;
-        sm_err err = sm_gpu_labeler_run(e->g, job->commitment.b, range.first + done, n, cancel, e->hashes, ei);
-        if (err) return err;
-        store(e->hashes, range.first + done, n, job->vrf_difficulty, labels + done * STORED_BYTES, best);
-        done += n;
-    }
-    return SM_OK;
+    struct offer o = {.difficulty = job->vrf_difficulty, .best = best};
+    const struct sm_gpu_label_job run = {.commitment = job->commitment.b,
+                                         .first = range.first,
+                                         .count = (size_t)range.count,
+                                         .threshold = job->vrf_difficulty,
+                                         .hit = offer,
+                                         .ctx = &o};
+    return sm_gpu_labeler_run(e->g, &run, cancel, labels, ei);
 }
 
 /* Whole widths worth about CHUNK_S, at least one. */
@@ -68,57 +64,57 @@ static uint64_t chunk_of(const struct sm_gpu_labeler *g)
 
 static const struct sm_label_engine_ops gpu_ops = {.compute = compute, .free = engine_free};
 
-/* How the device was tuned; its name and driver are what the row is found by. */
-static bool tuned(const char *device_id, uint32_t scrypt_n, struct sm_gpu_tuned *out)
+/* The device's description, which its tuning is found by. */
+static bool described(const char *device_id, struct sm_gpu_device *out)
 {
     struct sm_gpu_device *devices = NULL;
     struct sm_gpu_report report;
     size_t n = 0;
     bool found = false;
     if (sm_gpu_list(&devices, &n, &report, NULL)) return false;
-    for (size_t i = 0; i < n && !found; i++)
-        found = strcmp(devices[i].id, device_id) == 0 && sm_gpu_tune_load(&devices[i], scrypt_n, out);
+    for (size_t i = 0; i < n && !found; i++) {
+        found = strcmp(devices[i].id, device_id) == 0;
+        if (found) *out = devices[i];
+    }
     free(devices);
     return found;
 }
 
-static sm_err open_labeler(const char *device_id, uint32_t scrypt_n, struct sm_gpu_labeler **out, struct sm_errinfo *ei)
+sm_err sm_label_gpu_open(const char *device_id, uint32_t scrypt_n, const struct sm_label_gpu_opts *opts,
+                         struct sm_gpu_labeler **out, struct sm_errinfo *ei)
 {
-    struct sm_gpu_labeler_cfg cfg = {.scrypt_n = scrypt_n};
+    const struct sm_label_gpu_opts none = {0}, *o = opts ? opts : &none;
+    const struct sm_gpu_labeler_cfg plain = {
+        .scrypt_n = scrypt_n, .memory_cap_bytes = o->memory_cap_bytes, .launch_ms = o->launch_ms};
+    struct sm_gpu_device device;
     struct sm_gpu_tuned t;
-    if (tuned(device_id, scrypt_n, &t)) {
+    if (described(device_id, &device) && sm_gpu_tune_load(&device, scrypt_n, o->tuning_file, &t)) {
+        struct sm_gpu_labeler_cfg cfg = t.cfg;
         struct sm_errinfo why = {0};
-        cfg.wg_items = t.wg_items;
-        cfg.lookup_gap = t.lookup_gap;
-        cfg.layout = t.layout;
+        cfg.scrypt_n = plain.scrypt_n;
+        cfg.memory_cap_bytes = plain.memory_cap_bytes;
+        cfg.launch_ms = plain.launch_ms;
         if (!sm_gpu_labeler_new(device_id, &cfg, out, &why)) return SM_OK;
         sm_log(SM_LOG_WARN, "gpu", "tuning does not fit, using the defaults", "device=%s why=\"%s\"", device_id,
                why.text);
-        cfg = (struct sm_gpu_labeler_cfg){.scrypt_n = scrypt_n};
     }
-    return sm_gpu_labeler_new(device_id, &cfg, out, ei);
+    return sm_gpu_labeler_new(device_id, &plain, out, ei);
 }
 
-sm_err sm_label_engine_gpu(const char *device_id, uint32_t scrypt_n, struct sm_label_engine *out, struct sm_errinfo *ei)
+sm_err sm_label_engine_gpu(const char *device_id, uint32_t scrypt_n, const struct sm_label_gpu_opts *opts,
+                           struct sm_label_engine *out, struct sm_errinfo *ei)
 {
-    sm_err err = SM_OK;
     struct gpu_engine *e = calloc(1, sizeof *e);
     if (!e) return sm_fail(ei, SM_E_NOMEM, "out of memory opening %s", device_id);
     e->scrypt_n = scrypt_n;
-    err = open_labeler(device_id, scrypt_n, &e->g, ei);
-    if (err) goto out;
-    e->room = (size_t)chunk_of(e->g);
-    e->hashes = malloc(e->room * HASH_BYTES);
-    if (!e->hashes) {
-        err = sm_fail(ei, SM_E_NOMEM, "out of memory opening %s", device_id);
-        goto out;
+    const sm_err err = sm_label_gpu_open(device_id, scrypt_n, opts, &e->g, ei);
+    if (err) {
+        engine_free(e);
+        return err;
     }
     *out = (struct sm_label_engine){
-        .ops = &gpu_ops, .self = e, .chunk = e->room, .width = sm_gpu_labeler_width(e->g), .trusted = false};
+        .ops = &gpu_ops, .self = e, .chunk = chunk_of(e->g), .width = sm_gpu_labeler_width(e->g), .trusted = false};
     (void)snprintf(out->device, sizeof out->device, "%s", device_id);
     (void)snprintf(out->variant, sizeof out->variant, "%s", sm_gpu_labeler_describe(e->g));
-    e = NULL;
-out:
-    engine_free(e);
-    return err;
+    return SM_OK;
 }

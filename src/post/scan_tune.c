@@ -1,26 +1,19 @@
 #include "post/scan_tune.h"
 
 #include <inttypes.h>
-#include <jansson.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "crypto/blake3.h"
 #include "gpu/kernel.h"
-#include "post/gpu_tune.h"
+#include "post/tune_rows.h"
 #include "util/bytes.h"
-#include "util/cachedir.h"
 #include "util/clock.h"
-#include "util/io.h"
 #include "util/log.h"
 #include "util/text.h"
 #include "util/thread.h"
-
-#define FILE_MAX (1u << 20)
 
 /* ---- rows ---- */
 
@@ -41,112 +34,42 @@ static const char *source_id(char out[SM_HEX_ROOM(8)])
     return sm_hex_encode(hash, 8, out);
 }
 
-static bool says(const json_t *row, const char *key, const char *value)
+static struct sm_tune_key key_of(const struct sm_gpu_device *d, char source[SM_HEX_ROOM(8)])
 {
-    const char *s = json_string_value(json_object_get(row, key));
-    return s && strcmp(s, value) == 0;
+    return (struct sm_tune_key){.device = d, .kernel = "scan", .source = source_id(source)};
 }
 
-/* The row of a line "- {…}" when it is this device's; else NULL. */
-static json_t *own_row(const char *line, size_t n, const struct sm_gpu_device *d)
+static bool parse_row(const json_t *row, void *out)
 {
-    json_t *row =
-        n > 2 && memcmp(line, "- ", 2) == 0 ? json_loadb(line + 2, n - 2, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    if (row && says(row, "kernel", "scan") && says(row, "device", d->name) && says(row, "driver", d->driver))
-        return row;
-    json_decref(row);
-    return NULL;
-}
-
-static bool row_parse(const json_t *row, struct sm_gpu_scanner_cfg *out)
-{
-    char id[SM_HEX_ROOM(8)];
     const json_int_t tables = json_integer_value(json_object_get(row, "tables"));
     const json_int_t copies = json_integer_value(json_object_get(row, "copies"));
     const json_int_t wg = json_integer_value(json_object_get(row, "wg_items"));
-    if (!says(row, "source", source_id(id)) || (!says(row, "kind", "bits") && !says(row, "kind", "tables")))
-        return false;
+    const bool bits = sm_tune_row_says(row, "kind", "bits");
+    if (!bits && !sm_tune_row_says(row, "kind", "tables")) return false;
     if (tables < 1 || tables > 4 || copies < 1 || copies > 32 || wg < 1 || wg > 4096) return false;
-    *out = (struct sm_gpu_scanner_cfg){.kind = says(row, "kind", "bits") ? SM_GPU_SCAN_BITS : SM_GPU_SCAN_TABLES,
-                                       .tables = (uint32_t)tables,
-                                       .copies = (uint32_t)copies,
-                                       .wg_items = (uint32_t)wg};
-    return true;
-}
-
-static char *row_text(const struct sm_gpu_device *d, const struct sm_gpu_scanner_cfg *c, double bytes_per_s)
-{
-    char measured[32], id[SM_HEX_ROOM(8)];
-    struct tm tm;
-    const time_t now = (time_t)sm_clock_wall_s();
-    (void)strftime(measured, sizeof measured, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-    json_t *row =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:I, s:s}", "kernel", "scan", "device", d->name,
-                  "driver", d->driver, "source", source_id(id), "kind", kind_name(c->kind), "tables",
-                  (json_int_t)c->tables, "copies", (json_int_t)c->copies, "wg_items", (json_int_t)c->wg_items,
-                  "bytes_per_s", bytes_per_s, "nonces", (json_int_t)SM_SCAN_TUNE_NONCES, "measured", measured);
-    char *text = row ? json_dumps(row, JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(row);
-    return text;
-}
-
-/* The next line of *at, without its end; false at the end of the text. */
-static bool next_line(const char **at, const char *end, const char **out, size_t *out_n)
-{
-    if (*at == end) return false;
-    const char *eol = memchr(*at, '\n', (size_t)(end - *at));
-    *out = *at;
-    *out_n = (size_t)((eol ? eol : end) - *at);
-    *at = eol ? eol + 1 : end;
+    *(struct sm_gpu_scanner_cfg *)out = (struct sm_gpu_scanner_cfg){.kind = bits ? SM_GPU_SCAN_BITS : SM_GPU_SCAN_TABLES,
+                                                                    .tables = (uint32_t)tables,
+                                                                    .copies = (uint32_t)copies,
+                                                                    .wg_items = (uint32_t)wg};
     return true;
 }
 
 bool sm_scan_tune_load(const struct sm_gpu_device *device, struct sm_gpu_scanner_cfg *out)
 {
-    char path[PATH_MAX], *text = NULL;
-    size_t n = 0;
-    bool found = false;
-    if (sm_cache_path(path, sizeof path, SM_GPU_TUNE_FILE, NULL)) return false;
-    if (sm_io_read_file(path, FILE_MAX, &text, &n, NULL)) return false;
-    const char *at = text, *line;
-    for (size_t line_n; !found && next_line(&at, text + n, &line, &line_n);) {
-        json_t *row = own_row(line, line_n, device);
-        found = row && row_parse(row, out);
-        json_decref(row);
-    }
-    free(text);
-    return found;
+    char source[SM_HEX_ROOM(8)];
+    const struct sm_tune_key key = key_of(device, source);
+    return sm_tune_rows_find(&key, NULL, parse_row, out);
 }
 
 static sm_err save(const struct sm_gpu_device *d, const struct sm_gpu_scanner_cfg *c, double bytes_per_s,
                    struct sm_errinfo *ei)
 {
-    char path[PATH_MAX], *old = NULL, *text = NULL, *row = row_text(d, c, bytes_per_s);
-    size_t old_n = 0, n = 0;
-    FILE *to = NULL;
-    sm_err err = row ? sm_cache_path(path, sizeof path, SM_GPU_TUNE_FILE, ei)
-                     : sm_fail(ei, SM_E_NOMEM, "the name of %s is no UTF-8, or memory is short", d->id);
-    if (err) goto out;
-    if (sm_io_read_file(path, FILE_MAX, &old, &old_n, NULL)) old_n = 0; /* none yet, or of no use */
-    to = open_memstream(&text, &n);
-    if (!to) {
-        err = sm_fail(ei, SM_E_NOMEM, "out of memory saving the tuning");
-        goto out;
-    }
-    const char *at = old, *line;
-    for (size_t line_n; old_n && next_line(&at, old + old_n, &line, &line_n);) {
-        json_t *replaced = own_row(line, line_n, d);
-        if (!replaced) (void)fprintf(to, "%.*s\n", (int)line_n, line);
-        json_decref(replaced);
-    }
-    (void)fprintf(to, "- %s\n", row);
-    if (fclose(to) != 0) err = sm_fail(ei, SM_E_NOMEM, "out of memory saving the tuning");
-    if (!err) err = sm_io_write_atomic(path, text, n, 0600, ei);
-out:
-    free(row);
-    free(text);
-    free(old);
-    return err;
+    char source[SM_HEX_ROOM(8)];
+    const struct sm_tune_key key = key_of(d, source);
+    json_t *row = json_pack("{s:s, s:I, s:I, s:I, s:f, s:I}", "kind", kind_name(c->kind), "tables",
+                            (json_int_t)c->tables, "copies", (json_int_t)c->copies, "wg_items", (json_int_t)c->wg_items,
+                            "bytes_per_s", bytes_per_s, "nonces", (json_int_t)SM_SCAN_TUNE_NONCES);
+    return sm_tune_rows_save(&key, row, ei);
 }
 
 /* ---- measuring ---- */

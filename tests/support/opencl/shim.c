@@ -253,7 +253,7 @@ EXPORT CL_API_ENTRY cl_int CL_API_CALL clEnqueueReadBuffer(cl_command_queue q, c
     } else if (rc == CL_SUCCESS && ev) {
         count_live(1);
     }
-    if (act == ACT_CORRUPT) ((uint8_t *)p)[n - (n < 32 ? n : 32)] ^= 0x10;
+    if (act == ACT_CORRUPT) ((uint8_t *)p)[n - (n < 16 ? n : 16)] ^= 0x10;
     return rc;
 }
 

@@ -5,7 +5,7 @@
  * the text changes; "3" is "3-3", "3+" has no end. Actions:
  *   -5        the call returns this code (creators: NULL and this code)
  *   null      the call succeeds and gives NULL: a creator no object, an enqueue no event, an enumeration no item
- *   corrupt   clEnqueueReadBuffer: one bit is flipped, 32 bytes before the end: in the last label
+ *   corrupt   clEnqueueReadBuffer: one bit is flipped, 16 bytes before the end: in the last label
  *   running   clGetEventInfo: the command is not done, whatever it is
  *   status-5  clGetEventInfo: the command is reported to have ended with -5
  *   value3    clGetKernelWorkGroupInfo: the answer is 3

@@ -72,7 +72,7 @@ static long calls_in_a_life(const char *function)
     struct sm_errinfo ei;
     uint8_t out[20 * 32];
     cr_assert_eq(open_with(&cfg, &g, &ei), SM_OK, "%s", ei.text);
-    cr_assert_eq(sm_gpu_labeler_run(g, commitment, 0, 20, NULL, out, &ei), SM_OK);
+    cr_assert_eq(gpu_run_full(g, commitment, 0, 20, NULL, out, &ei), SM_OK);
     sm_gpu_labeler_free(g);
     const long n = shim_calls(function);
     rules("");
@@ -90,11 +90,15 @@ static void fail_every_call(const char *function, const char *action)
         struct sm_errinfo ei;
         rule(function, k, action);
         sm_err err = open_with(&cfg, &g, &ei);
-        if (!err) err = sm_gpu_labeler_run(g, commitment, 0, 20, NULL, out, &ei);
+        if (!err) err = gpu_run_full(g, commitment, 0, 20, NULL, out, &ei);
+        if (!err && shim_calls(function) < k) { /* how often an event is asked depends on how long it takes */
+            sm_gpu_labeler_free(g);
+            continue;
+        }
         cr_assert_eq(err, SM_E_DEVICE, "%s call %ld of %ld: %s", function, k, n, sm_err_name(err));
         cr_assert_gt(strlen(ei.text), 10);
         if (g) {
-            cr_assert_eq(sm_gpu_labeler_run(g, commitment, 0, 1, NULL, out, &ei), SM_E_DEVICE, "used again");
+            cr_assert_eq(gpu_run_full(g, commitment, 0, 1, NULL, out, &ei), SM_E_DEVICE, "used again");
             cr_assert_not_null(strstr(ei.text, "no longer used"), "%s", ei.text);
         }
         sm_gpu_labeler_free(g);
@@ -103,7 +107,7 @@ static void fail_every_call(const char *function, const char *action)
     rules("");
     struct sm_gpu_labeler *g = open_good();
     struct sm_errinfo ei = {0};
-    cr_assert_eq(sm_gpu_labeler_run(g, commitment, 7, 1, NULL, out, &ei), SM_OK);
+    cr_assert_eq(gpu_run_full(g, commitment, 7, 1, NULL, out, &ei), SM_OK);
     cr_assert_eq(sm_scrypt_one(N, commitment, 7, want, &ei), SM_OK);
     cr_assert_arr_eq(out, want, 32);
     sm_gpu_labeler_free(g);
@@ -197,13 +201,13 @@ Test(faults, allocation_shrinks_until_it_succeeds)
     cr_assert_eq(shim_live(), 0);
 }
 
-/* The self-test reads twice: one label, then a full width. */
+/* The self-test reads labels and hits, twice: of one label, then of a full width. */
 Test(faults, a_device_that_lies_is_not_trusted)
 {
     shim();
     struct sm_gpu_labeler *g;
     struct sm_errinfo ei;
-    rules("clEnqueueReadBuffer:2=corrupt");
+    rules("clEnqueueReadBuffer:3=corrupt");
     cr_assert_eq(open_with(&cfg, &g, &ei), SM_E_DEVICE);
     cr_assert_not_null(strstr(ei.text, "wrong labels"), "%s", ei.text);
     cr_assert_not_null(strstr(ei.text, id), "%s", ei.text);
@@ -253,7 +257,7 @@ Test(faults, small_groups_only)
     setenv("SM_SHIM_INFO", "0x1000=u64:4", 1); /* CL_DEVICE_TYPE_GPU: groups of 64 by default */
     rules("clGetKernelWorkGroupInfo:3=value3");
     cr_assert_eq(open_with(&(struct sm_gpu_labeler_cfg){.scrypt_n = N, .width = 12}, &g, &ei), SM_OK, "%s", ei.text);
-    cr_assert_not_null(strstr(sm_gpu_labeler_describe(g), "wg=3 layout=rows parts=1 width=12"), "%s",
+    cr_assert_not_null(strstr(sm_gpu_labeler_describe(g), "wg=3 layout=rows interleave=1 unroll=4 parts=1 width=12"), "%s",
                        sm_gpu_labeler_describe(g));
     gpu_check_range(g, N, 0, 14);
     sm_gpu_labeler_free(g);
@@ -276,7 +280,7 @@ static long launches_per_batch(uint32_t launch_ms)
     cr_assert_eq(open_with(&c, &g, &ei), SM_OK, "%s", ei.text);
     for (int i = 0; i < 8; i++) {
         const long before = shim_calls("clEnqueueNDRangeKernel");
-        cr_assert_eq(sm_gpu_labeler_run(g, commitment, 0, 8, NULL, out, &ei), SM_OK, "%s", ei.text);
+        cr_assert_eq(gpu_run_full(g, commitment, 0, 8, NULL, out, &ei), SM_OK, "%s", ei.text);
         calls = shim_calls("clEnqueueNDRangeKernel") - before;
     }
     sm_gpu_labeler_free(g);

@@ -3,6 +3,7 @@
 
 #include "post/gpu_tune.h"
 #include "post/label.h"
+#include "post/tune_rows.h"
 #include "support/tmpdir.h"
 #include "unit/gpu/device.h"
 
@@ -10,12 +11,24 @@ static const struct sm_gpu_device card = {.id = "pci-1", .name = "Card \"X\": 7\
 
 static const char *tuning(const char *dir)
 {
-    return tmpdir_path(dir, SM_GPU_TUNE_FILE);
+    return tmpdir_path(dir, SM_TUNE_FILE);
 }
 
 static void use_cache(char dir[256])
 {
     setenv("SM_CACHE_DIR", tmpdir_make(dir), 1);
+}
+
+static struct sm_gpu_tuned shape(uint32_t wg, uint32_t gap, sm_gpu_layout layout, double rate)
+{
+    return (struct sm_gpu_tuned){.cfg = {.kernel = SM_GPU_KERNEL_ITEM,
+                                         .wg_items = wg,
+                                         .lookup_gap = gap,
+                                         .layout = layout,
+                                         .interleave = 1,
+                                         .unroll = 4,
+                                         .width = 8 * wg},
+                                 .labels_per_s = rate};
 }
 
 static void save(const struct sm_gpu_device *d, uint32_t n, struct sm_gpu_tuned t)
@@ -30,17 +43,17 @@ Test(gpu_tune, what_is_saved_is_found_again)
     use_cache(dir);
     struct sm_gpu_tuned t = {0};
     struct sm_gpu_device other = card;
-    cr_assert_not(sm_gpu_tune_load(&card, 8192, &t), "no file");
-    save(&card, 8192, (struct sm_gpu_tuned){64, 2, SM_GPU_LAYOUT_ROWS, 1234.5});
-    save(&card, 2, (struct sm_gpu_tuned){32, 1, SM_GPU_LAYOUT_TABLES, 9});
-    cr_assert(sm_gpu_tune_load(&card, 8192, &t));
-    cr_assert(t.wg_items == 64 && t.lookup_gap == 2 && t.layout == SM_GPU_LAYOUT_ROWS && t.labels_per_s == 1234.5);
-    cr_assert(sm_gpu_tune_load(&card, 2, &t) && t.layout == SM_GPU_LAYOUT_TABLES);
-    cr_assert_not(sm_gpu_tune_load(&card, 4, &t), "another N");
+    cr_assert_not(sm_gpu_tune_load(&card, 8192, NULL, &t), "no file");
+    save(&card, 8192, shape(64, 2, SM_GPU_LAYOUT_ROWS, 1234.5));
+    save(&card, 2, shape(32, 1, SM_GPU_LAYOUT_TABLES, 9));
+    cr_assert(sm_gpu_tune_load(&card, 8192, NULL, &t));
+    cr_assert(t.cfg.wg_items == 64 && t.cfg.lookup_gap == 2 && t.cfg.layout == SM_GPU_LAYOUT_ROWS && t.labels_per_s == 1234.5);
+    cr_assert(sm_gpu_tune_load(&card, 2, NULL, &t) && t.cfg.layout == SM_GPU_LAYOUT_TABLES);
+    cr_assert_not(sm_gpu_tune_load(&card, 4, NULL, &t), "another N");
     (void)strcpy(other.driver, "1.3");
-    cr_assert_not(sm_gpu_tune_load(&other, 8192, &t), "another driver");
-    save(&card, 8192, (struct sm_gpu_tuned){128, 4, SM_GPU_LAYOUT_ROWS, 2000});
-    cr_assert(sm_gpu_tune_load(&card, 8192, &t) && t.wg_items == 128, "replaced");
+    cr_assert_not(sm_gpu_tune_load(&other, 8192, NULL, &t), "another driver");
+    save(&card, 8192, shape(128, 4, SM_GPU_LAYOUT_ROWS, 2000));
+    cr_assert(sm_gpu_tune_load(&card, 8192, NULL, &t) && t.cfg.wg_items == 128, "replaced");
     size_t n;
     char *text = (char *)file_get(tuning(dir), &n);
     unsigned rows = 0;
@@ -63,9 +76,9 @@ Test(gpu_tune, what_is_no_row_is_kept_and_ignored)
     use_cache(dir);
     file_put(tuning(dir), foreign, sizeof foreign - 1);
     struct sm_gpu_tuned t = {0};
-    cr_assert_not(sm_gpu_tune_load(&card, 4, &t), "no group has 0 items");
-    save(&card, 8, (struct sm_gpu_tuned){64, 2, SM_GPU_LAYOUT_ROWS, 1});
-    cr_assert(sm_gpu_tune_load(&card, 8, &t));
+    cr_assert_not(sm_gpu_tune_load(&card, 4, NULL, &t), "no group has 0 items");
+    save(&card, 8, shape(64, 2, SM_GPU_LAYOUT_ROWS, 1));
+    cr_assert(sm_gpu_tune_load(&card, 8, NULL, &t));
     size_t n;
     char *text = (char *)file_get(tuning(dir), &n);
     cr_assert_eq(strncmp(text, foreign, sizeof foreign - 1), 0, "%s", text);
@@ -94,19 +107,19 @@ Test(gpu_tune, a_device_is_tuned_and_runs_so)
     use_cache(dir);
     struct sm_gpu_tuned t = {0}, again = {0};
     struct sm_errinfo ei = {0};
-    cr_assert_eq(sm_gpu_tune(&d, 2, 0.01, NULL, &t, &ei), SM_OK, "%s", ei.text);
-    cr_assert(t.labels_per_s > 0 && t.wg_items >= 1 && t.lookup_gap >= 1);
-    cr_assert(sm_gpu_tune_load(&d, 2, &again) && again.wg_items == t.wg_items && again.lookup_gap == t.lookup_gap);
+    cr_assert_eq(sm_gpu_tune(&d, 2, NULL, 2, NULL, &t, &ei), SM_OK, "%s", ei.text);
+    cr_assert(t.labels_per_s > 0 && t.cfg.wg_items >= 1 && t.cfg.lookup_gap >= 1);
+    cr_assert(sm_gpu_tune_load(&d, 2, NULL, &again) && again.cfg.wg_items == t.cfg.wg_items && again.cfg.lookup_gap == t.cfg.lookup_gap);
 
-    save(&d, 2, (struct sm_gpu_tuned){1, 4, SM_GPU_LAYOUT_TABLES, 1});
+    save(&d, 2, shape(1, 4, SM_GPU_LAYOUT_TABLES, 1));
     struct sm_label_engine e = {0};
-    cr_assert_eq(sm_label_engine_gpu(d.id, 2, &e, &ei), SM_OK, "%s", ei.text);
+    cr_assert_eq(sm_label_engine_gpu(d.id, 2, NULL, &e, &ei), SM_OK, "%s", ei.text);
     cr_assert(strstr(e.variant, "gap=4") && strstr(e.variant, "wg=1 "), "%s", e.variant);
     sm_label_engine_free(&e);
 
     save(&d, 2,
-         (struct sm_gpu_tuned){4096, 4, SM_GPU_LAYOUT_TABLES, 1}); /* PoCL allows groups of 4096; others do not */
-    cr_assert_eq(sm_label_engine_gpu(d.id, 2, &e, &ei), SM_OK, "a row that no longer fits is no failure: %s", ei.text);
+         shape(4096, 4, SM_GPU_LAYOUT_TABLES, 1)); /* PoCL allows groups of 4096; others do not */
+    cr_assert_eq(sm_label_engine_gpu(d.id, 2, NULL, &e, &ei), SM_OK, "a row that no longer fits is no failure: %s", ei.text);
     sm_label_engine_free(&e);
     tmpdir_remove(dir);
 }
@@ -120,7 +133,7 @@ Test(gpu_tune, it_can_be_cancelled)
     sm_cancel_request(&cancel);
     struct sm_gpu_tuned t = {0};
     struct sm_errinfo ei = {0};
-    cr_assert_eq(sm_gpu_tune(&d, 2, 0.01, &cancel, &t, &ei), SM_E_CANCELLED, "%s", ei.text);
-    cr_assert_not(sm_gpu_tune_load(&d, 2, &t));
+    cr_assert_eq(sm_gpu_tune(&d, 2, NULL, 2, &cancel, &t, &ei), SM_E_CANCELLED, "%s", ei.text);
+    cr_assert_not(sm_gpu_tune_load(&d, 2, NULL, &t));
     tmpdir_remove(dir);
 }

@@ -1,7 +1,7 @@
 /* Tuning of the scan on OpenCL devices: a device tuned for real (PoCL's processor will do), and the file. */
 #include <criterion/criterion.h>
 
-#include "post/gpu_tune.h"
+#include "post/tune_rows.h"
 #include "post/scan_tune.h"
 #include "support/tmpdir.h"
 #include "unit/gpu/device.h"
@@ -39,7 +39,7 @@ Test(scan_tune, the_best_is_saved_and_used)
     struct sm_gpu_scanner *g = NULL;
     double rate = 0;
     setenv("SM_CACHE_DIR", tmpdir_make(dir), 1);
-    file_put(tmpdir_path(dir, SM_GPU_TUNE_FILE), foreign, sizeof foreign - 1);
+    file_put(tmpdir_path(dir, SM_TUNE_FILE), foreign, sizeof foreign - 1);
     cr_assert_not(sm_scan_tune_load(&d, &found), "no row yet");
     cr_assert_eq(sm_scan_tune(&d, 0.05, NULL, &best, &rate, &ei), SM_OK, "%s", ei.text);
     cr_assert_gt(rate, 0);
@@ -49,7 +49,7 @@ Test(scan_tune, the_best_is_saved_and_used)
     cr_assert_eq(sm_scan_tune(&d, 0.05, NULL, &best, &rate, &ei), SM_OK, "%s", ei.text);
 
     size_t n, rows = 0;
-    char *text = (char *)file_get(tmpdir_path(dir, SM_GPU_TUNE_FILE), &n);
+    char *text = (char *)file_get(tmpdir_path(dir, SM_TUNE_FILE), &n);
     for (size_t i = 0; i < n; i++) rows += text[i] == '\n';
     cr_assert_eq(rows, 4, "one row of ours, and the others: %.*s", (int)n, text);
     cr_assert_eq(memcmp(text, foreign, sizeof foreign - 1), 0);
@@ -78,13 +78,13 @@ Test(scan_tune, rows_that_do_not_fit_are_not_used)
         struct sm_gpu_scanner *g = NULL;
         cr_assert_eq(sm_scan_tune(&d, 0.02, NULL, &found, &rate, &ei), SM_OK, "%s", ei.text);
         size_t n;
-        char *text = (char *)file_get(tmpdir_path(dir, SM_GPU_TUNE_FILE), &n), row[1024];
+        char *text = (char *)file_get(tmpdir_path(dir, SM_TUNE_FILE), &n), row[1024];
         char *at = memmem(text, n, bad[i], strlen(bad[i]));
         if (!at) at = memmem(text, n, "\"wg_items\": 64", strlen("\"wg_items\": 64"));
         cr_assert_not_null(at);
         const int len = snprintf(row, sizeof row, "%.*s%s%.*s", (int)(at - text), text, instead[i],
                                  (int)(n - (size_t)(at - text) - strlen(bad[i])), at + strlen(bad[i]));
-        file_put(tmpdir_path(dir, SM_GPU_TUNE_FILE), row, (size_t)len);
+        file_put(tmpdir_path(dir, SM_TUNE_FILE), row, (size_t)len);
         free(text);
         cr_assert_not(sm_scan_tune_load(&d, &found), "%s", row);
         cr_assert_eq(sm_scan_open(d.id, 0, NULL, &g, &ei), SM_OK, "%s", ei.text);

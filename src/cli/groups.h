@@ -32,13 +32,13 @@ struct sm_gpu_args {
     uint32_t launch_ms;
     const char *tuning;
 };
-#define SM_GPU_OPTIONS(T, m)                                                                                          \
-    SM_OPT_SIZE(T, m.memory, "gpu-memory", "0", 0, UINT64_C(1) << 50,                                                 \
-                "memory that an OpenCL device may use; 0 = seven eighths of a card's, a quarter of the machine's"),   \
-        SM_OPT_U32(T, m.launch_ms, "launch-ms", "100", 1, 10000, "MS",                                                \
+#define SM_GPU_OPTIONS(T, m)                                                                                           \
+    SM_OPT_SIZE(T, m.memory, "gpu-memory", "0", 0, UINT64_C(1) << 50,                                                  \
+                "memory that an OpenCL device may use; 0 = seven eighths of a card's, a quarter of the machine's"),    \
+        SM_OPT_U32(T, m.launch_ms, "launch-ms", "100", 1, 10000, "MS",                                                 \
                    "aim for device launches this long: longer ones make displays stutter, or their watchdog end all"), \
-        SM_OPT_TEXT(T, m.tuning, "gpu-tuning", NULL, "FILE",                                                          \
-                    "rows as in tuning.yaml, that come before those found or shipped", .default_note = "none",        \
+        SM_OPT_TEXT(T, m.tuning, "gpu-tuning", NULL, "FILE",                                                           \
+                    "rows as in tuning.yaml, that come before those found or shipped", .default_note = "none",         \
                     .env = "SM_GPU_TUNING")
 struct sm_label_gpu_opts sm_gpu_opts(const struct sm_gpu_args *args);
 

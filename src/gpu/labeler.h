@@ -57,8 +57,8 @@ typedef enum sm_gpu_kernel {
     SM_GPU_KERNEL_FETCH, /* as ITEM, but eight items fetch each other's rows, 128 bytes at a time */
 } sm_gpu_kernel;
 #define SM_GPU_KERNELS_END (SM_GPU_KERNEL_FETCH + 1)
-const char *sm_gpu_kernel_name(sm_gpu_kernel k);     /* "item"; static */
-sm_gpu_kernel sm_gpu_kernel_of(const char *name);    /* SM_GPU_KERNEL_DEFAULT: none has this name */
+const char *sm_gpu_kernel_name(sm_gpu_kernel k);  /* "item"; static */
+sm_gpu_kernel sm_gpu_kernel_of(const char *name); /* SM_GPU_KERNEL_DEFAULT: none has this name */
 
 /* Identifies the source of the kernels, 16 hex digits: a tuning found with another source says nothing. Returns `out`. */
 #define SM_GPU_SOURCE_ID_ROOM 17u

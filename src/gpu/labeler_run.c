@@ -5,7 +5,7 @@
 #include "gpu/labeler_impl.h"
 #include "util/bytes.h"
 
-#define LABEL_BYTES     16u
+#define LABEL_BYTES      16u
 #define LONE_GROUP_STEPS 1024u /* one group alone: milliseconds on anything */
 
 /* The first arguments behind those that labeler.c sets. */

@@ -122,12 +122,12 @@ sm_err sm_gpu_choose_width(struct sm_gpu_labeler *g, const struct sm_gpu_labeler
         fit = sm_gpu_buffers_fit(s, limits);
     }
     if (fit == 0)
-        return sm_fail(
-            ei, SM_E_ARG,
-            "%s: %" PRIu64 " bytes of memory (%" PRIu64 " in one piece) are too few for one group of %" PRIu32
-            " labels at %" PRIu64 " bytes each; raise the memory cap or the lookup gap",
-            g->dev.info.name, limits->total_bytes, limits->alloc_bytes, sm_gpu_shape_group_labels(s),
-            sm_gpu_buffers_label_bytes(s));
+        return sm_fail(ei, SM_E_ARG,
+                       "%s: %" PRIu64 " bytes of memory (%" PRIu64
+                       " in one piece) are too few for one group of %" PRIu32 " labels at %" PRIu64
+                       " bytes each; raise the memory cap or the lookup gap",
+                       g->dev.info.name, limits->total_bytes, limits->alloc_bytes, sm_gpu_shape_group_labels(s),
+                       sm_gpu_buffers_label_bytes(s));
     const bool cpu = g->dev.info.type == SM_GPU_TYPE_CPU;
     const uint64_t units = g->dev.info.compute_units, group = sm_gpu_shape_group_labels(s);
     uint64_t want = units * (cpu ? CPU_LABELS_PER_UNIT : GPU_LABELS_PER_UNIT);

@@ -54,7 +54,8 @@ static sm_err open_device(struct sm_gpu_plain *g, struct sm_errinfo *ei)
     if (!g->queue || rc != CL_SUCCESS) return fail(g, rc, "clCreateCommandQueue", ei);
     (void)snprintf(options, sizeof options, "-cl-std=CL1.2 -DSCRYPT_N=%" PRIu32 "u -DWG_ITEMS=%" PRIu32, g->scrypt_n,
                    g->wg_items);
-    sm_err err = sm_gpu_program_build(g->cl, g->context, &g->dev, sm_kernel_romix_plain_source, options, &g->program, ei);
+    sm_err err =
+        sm_gpu_program_build(g->cl, g->context, &g->dev, sm_kernel_romix_plain_source, options, &g->program, ei);
     if (err) return err;
     g->kernel = g->cl->CreateKernel(g->program, "romix_plain", &rc);
     return g->kernel && rc == CL_SUCCESS ? SM_OK : fail(g, rc, "clCreateKernel romix_plain", ei);

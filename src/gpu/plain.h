@@ -16,7 +16,7 @@ struct sm_gpu_plain;
 SM_MUST_CHECK sm_err sm_gpu_plain_new(const char *device_id, uint32_t scrypt_n, uint64_t memory_cap_bytes,
                                       struct sm_gpu_plain **out, struct sm_errinfo *ei);
 void sm_gpu_plain_free(struct sm_gpu_plain *g);
-uint32_t sm_gpu_plain_width(const struct sm_gpu_plain *g);        /* labels of a batch */
+uint32_t sm_gpu_plain_width(const struct sm_gpu_plain *g);       /* labels of a batch */
 const char *sm_gpu_plain_describe(const struct sm_gpu_plain *g); /* "baseline gap=2 wg=64 width=4096" */
 
 /* One batch: `count` labels of 32 bytes, 1 to the width. SM_E_DEVICE. One call at a time. */

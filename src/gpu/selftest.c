@@ -70,12 +70,16 @@ static sm_err run(struct sm_gpu_labeler *g, const uint8_t commitment[32], struct
 {
     uint8_t everything[32];
     memset(everything, 0xff, sizeof everything);
-    const struct sm_gpu_label_job job = {
-        .commitment = commitment, .first = FIRST, .count = all->count, .threshold = everything, .hit = keep, .ctx = all};
+    const struct sm_gpu_label_job job = {.commitment = commitment,
+                                         .first = FIRST,
+                                         .count = all->count,
+                                         .threshold = everything,
+                                         .hit = keep,
+                                         .ctx = all};
     sm_err err = sm_gpu_labeler_run(g, &job, NULL, stored, ei);
     if (!err && all->seen != all->count && !g->shape.probe)
-        err = sm_fail(ei, SM_E_DEVICE, "%s (%s) lists %" PRIu32 " of %" PRIu32 " labels and is not used", g->dev.info.id,
-                      g->dev.info.name, all->seen, all->count);
+        err = sm_fail(ei, SM_E_DEVICE, "%s (%s) lists %" PRIu32 " of %" PRIu32 " labels and is not used",
+                      g->dev.info.id, g->dev.info.name, all->seen, all->count);
     return err;
 }
 

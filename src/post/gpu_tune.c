@@ -8,10 +8,10 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-#define TRIALS       30.0 /* about as many as there are candidates: each gets its share of the time */
-#define TRIAL_MIN_S  0.05
-#define LABELS_MAX   (1u << 21) /* of one call: 32 MiB on the host */
-#define BETTER       1.01       /* a tie keeps what is there */
+#define TRIALS      30.0 /* about as many as there are candidates: each gets its share of the time */
+#define TRIAL_MIN_S 0.05
+#define LABELS_MAX  (1u << 21) /* of one call: 32 MiB on the host */
+#define BETTER      1.01       /* a tie keeps what is there */
 
 static const char *const layouts[] = {
     [SM_GPU_LAYOUT_DEFAULT] = "default", [SM_GPU_LAYOUT_ROWS] = "rows", [SM_GPU_LAYOUT_TABLES] = "tables"};
@@ -50,8 +50,7 @@ static bool parse_row(const json_t *row, void *out)
     return true;
 }
 
-bool sm_gpu_tune_load(const struct sm_gpu_device *device, uint32_t scrypt_n, const char *file,
-                      struct sm_gpu_tuned *out)
+bool sm_gpu_tune_load(const struct sm_gpu_device *device, uint32_t scrypt_n, const char *file, struct sm_gpu_tuned *out)
 {
     char source[SM_GPU_SOURCE_ID_ROOM];
     const struct sm_tune_key key = key_of(device, scrypt_n, source);
@@ -139,8 +138,8 @@ static void vary(struct search *s, size_t offset, const uint32_t *values, size_t
     }
 }
 
-#define VARY(s, name, ...)                                                                             \
-    vary(s, offsetof(struct sm_gpu_labeler_cfg, name), (const uint32_t[]){__VA_ARGS__},                \
+#define VARY(s, name, ...)                                                              \
+    vary(s, offsetof(struct sm_gpu_labeler_cfg, name), (const uint32_t[]){__VA_ARGS__}, \
          sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
 _Static_assert(sizeof(sm_gpu_kernel) == sizeof(uint32_t) && sizeof(sm_gpu_layout) == sizeof(uint32_t),

@@ -47,10 +47,11 @@ static bool parse_row(const json_t *row, void *out)
     const bool bits = sm_tune_row_says(row, "kind", "bits");
     if (!bits && !sm_tune_row_says(row, "kind", "tables")) return false;
     if (tables < 1 || tables > 4 || copies < 1 || copies > 32 || wg < 1 || wg > 4096) return false;
-    *(struct sm_gpu_scanner_cfg *)out = (struct sm_gpu_scanner_cfg){.kind = bits ? SM_GPU_SCAN_BITS : SM_GPU_SCAN_TABLES,
-                                                                    .tables = (uint32_t)tables,
-                                                                    .copies = (uint32_t)copies,
-                                                                    .wg_items = (uint32_t)wg};
+    *(struct sm_gpu_scanner_cfg *)out =
+        (struct sm_gpu_scanner_cfg){.kind = bits ? SM_GPU_SCAN_BITS : SM_GPU_SCAN_TABLES,
+                                    .tables = (uint32_t)tables,
+                                    .copies = (uint32_t)copies,
+                                    .wg_items = (uint32_t)wg};
     return true;
 }
 

@@ -99,7 +99,8 @@ static char *row_text(const struct sm_tune_key *k, json_t *members)
     char *text = NULL;
     bool ok = row && members;
     if (ok && k->scrypt_n) ok = json_object_set_new(row, "scrypt_n", json_integer(k->scrypt_n)) == 0;
-    ok = ok && json_object_update(row, members) == 0 && json_object_set_new(row, "measured", json_string(measured)) == 0;
+    ok =
+        ok && json_object_update(row, members) == 0 && json_object_set_new(row, "measured", json_string(measured)) == 0;
     if (ok) text = json_dumps(row, JSON_REAL_PRECISION(9));
     json_decref(row);
     return text;

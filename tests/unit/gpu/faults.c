@@ -257,8 +257,8 @@ Test(faults, small_groups_only)
     setenv("SM_SHIM_INFO", "0x1000=u64:4", 1); /* CL_DEVICE_TYPE_GPU: groups of 64 by default */
     rules("clGetKernelWorkGroupInfo:3=value3");
     cr_assert_eq(open_with(&(struct sm_gpu_labeler_cfg){.scrypt_n = N, .width = 12}, &g, &ei), SM_OK, "%s", ei.text);
-    cr_assert_not_null(strstr(sm_gpu_labeler_describe(g), "wg=3 layout=rows interleave=1 unroll=4 parts=1 width=12"), "%s",
-                       sm_gpu_labeler_describe(g));
+    cr_assert_not_null(strstr(sm_gpu_labeler_describe(g), "wg=3 layout=rows interleave=1 unroll=4 parts=1 width=12"),
+                       "%s", sm_gpu_labeler_describe(g));
     gpu_check_range(g, N, 0, 14);
     sm_gpu_labeler_free(g);
     rules("clGetKernelWorkGroupInfo:3=value3;x:1=0");

@@ -34,61 +34,38 @@ ParameterizedTest(int *log2n, labeler, every_n)
     sm_gpu_labeler_free(g);
 }
 
-ParameterizedTestParameters(labeler, every_gap)
+/* Every kernel, gap and layout, at counts around a group and a width. Of 16 rows every third are 6: the last of them is
+ * alone in its gap. */
+struct shape_case {
+    int kernel, gap, layout;
+};
+
+ParameterizedTestParameters(labeler, every_kernel_gap_and_layout)
 {
-    static int gap[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-    return cr_make_param_array(int, gap, 8);
+    static struct shape_case cases[3 * 8 * 2];
+    size_t n = 0;
+    for (int kernel = SM_GPU_KERNEL_ITEM; kernel < SM_GPU_KERNELS_END; kernel++)
+        for (int gap = 1; gap <= 8; gap++)
+            for (int layout = SM_GPU_LAYOUT_ROWS; layout <= SM_GPU_LAYOUT_TABLES; layout++)
+                cases[n++] = (struct shape_case){kernel, gap, layout};
+    return cr_make_param_array(struct shape_case, cases, n);
 }
 
-ParameterizedTest(int *gap, labeler, every_gap)
+ParameterizedTest(struct shape_case *c, labeler, every_kernel_gap_and_layout)
 {
-    /* of 16 rows every third are 6: the last of them is alone in its gap */
-    struct sm_gpu_labeler_cfg cfg = plain(16, 8);
-    cfg.lookup_gap = (uint32_t)*gap;
-    cfg.layout = *gap % 4 < 2 ? SM_GPU_LAYOUT_ROWS : SM_GPU_LAYOUT_TABLES; /* both for odd and even */
+    const uint32_t wg = c->kernel == SM_GPU_KERNEL_ITEM ? 4 : 16, group = c->kernel == SM_GPU_KERNEL_FETCH ? 16 : 4;
+    const struct sm_gpu_labeler_cfg cfg = {.scrypt_n = 16,
+                                           .kernel = (sm_gpu_kernel)c->kernel,
+                                           .lookup_gap = (uint32_t)c->gap,
+                                           .wg_items = wg,
+                                           .width = 32,
+                                           .layout = (sm_gpu_layout)c->layout};
     struct sm_gpu_labeler *g = gpu_open(&cfg);
-    gpu_check_range(g, 16, 77, 8 + 3);
-    sm_gpu_labeler_free(g);
-}
-
-/* The other kernels: every gap, in both layouts, at counts around a group and a width. */
-static void check_kernel(sm_gpu_kernel kernel, uint32_t gap)
-{
-    struct sm_gpu_labeler_cfg cfg = {.scrypt_n = 16,
-                                     .kernel = kernel,
-                                     .lookup_gap = gap,
-                                     .wg_items = 16,
-                                     .width = 32,
-                                     .layout = gap % 2 ? SM_GPU_LAYOUT_ROWS : SM_GPU_LAYOUT_TABLES};
-    struct sm_gpu_labeler *g = gpu_open(&cfg);
-    const uint32_t group = kernel == SM_GPU_KERNEL_QUAD ? 4 : 16;
     cr_assert_eq(sm_gpu_labeler_width(g), 32);
     const size_t counts[] = {1, group - 1, group, group + 1, 31, 32, 33, 3 * 32 + 5};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
         gpu_check_range(g, 16, (UINT64_C(1) << 32) - 17 + 100 * i, counts[i]);
     sm_gpu_labeler_free(g);
-}
-
-ParameterizedTestParameters(labeler, every_gap_of_quad)
-{
-    static int gap[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-    return cr_make_param_array(int, gap, 8);
-}
-
-ParameterizedTest(int *gap, labeler, every_gap_of_quad)
-{
-    check_kernel(SM_GPU_KERNEL_QUAD, (uint32_t)*gap);
-}
-
-ParameterizedTestParameters(labeler, every_gap_of_fetch)
-{
-    static int gap[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-    return cr_make_param_array(int, gap, 8);
-}
-
-ParameterizedTest(int *gap, labeler, every_gap_of_fetch)
-{
-    check_kernel(SM_GPU_KERNEL_FETCH, (uint32_t)*gap);
 }
 
 /* Mainnet's N and the smallest, the other layout than above, launches of a few steps. */

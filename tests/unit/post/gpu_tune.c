@@ -47,7 +47,8 @@ Test(gpu_tune, what_is_saved_is_found_again)
     save(&card, 8192, shape(64, 2, SM_GPU_LAYOUT_ROWS, 1234.5));
     save(&card, 2, shape(32, 1, SM_GPU_LAYOUT_TABLES, 9));
     cr_assert(sm_gpu_tune_load(&card, 8192, NULL, &t));
-    cr_assert(t.cfg.wg_items == 64 && t.cfg.lookup_gap == 2 && t.cfg.layout == SM_GPU_LAYOUT_ROWS && t.labels_per_s == 1234.5);
+    cr_assert(t.cfg.wg_items == 64 && t.cfg.lookup_gap == 2 && t.cfg.layout == SM_GPU_LAYOUT_ROWS &&
+              t.labels_per_s == 1234.5);
     cr_assert(sm_gpu_tune_load(&card, 2, NULL, &t) && t.cfg.layout == SM_GPU_LAYOUT_TABLES);
     cr_assert_not(sm_gpu_tune_load(&card, 4, NULL, &t), "another N");
     (void)strcpy(other.driver, "1.3");
@@ -109,7 +110,8 @@ Test(gpu_tune, a_device_is_tuned_and_runs_so)
     struct sm_errinfo ei = {0};
     cr_assert_eq(sm_gpu_tune(&d, 2, NULL, 2, NULL, &t, &ei), SM_OK, "%s", ei.text);
     cr_assert(t.labels_per_s > 0 && t.cfg.wg_items >= 1 && t.cfg.lookup_gap >= 1);
-    cr_assert(sm_gpu_tune_load(&d, 2, NULL, &again) && again.cfg.wg_items == t.cfg.wg_items && again.cfg.lookup_gap == t.cfg.lookup_gap);
+    cr_assert(sm_gpu_tune_load(&d, 2, NULL, &again) && again.cfg.wg_items == t.cfg.wg_items &&
+              again.cfg.lookup_gap == t.cfg.lookup_gap);
 
     save(&d, 2, shape(1, 4, SM_GPU_LAYOUT_TABLES, 1));
     struct sm_label_engine e = {0};
@@ -117,9 +119,9 @@ Test(gpu_tune, a_device_is_tuned_and_runs_so)
     cr_assert(strstr(e.variant, "gap=4") && strstr(e.variant, "wg=1 "), "%s", e.variant);
     sm_label_engine_free(&e);
 
-    save(&d, 2,
-         shape(4096, 4, SM_GPU_LAYOUT_TABLES, 1)); /* PoCL allows groups of 4096; others do not */
-    cr_assert_eq(sm_label_engine_gpu(d.id, 2, NULL, &e, &ei), SM_OK, "a row that no longer fits is no failure: %s", ei.text);
+    save(&d, 2, shape(4096, 4, SM_GPU_LAYOUT_TABLES, 1)); /* PoCL allows groups of 4096; others do not */
+    cr_assert_eq(sm_label_engine_gpu(d.id, 2, NULL, &e, &ei), SM_OK, "a row that no longer fits is no failure: %s",
+                 ei.text);
     sm_label_engine_free(&e);
     tmpdir_remove(dir);
 }

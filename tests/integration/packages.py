@@ -43,7 +43,7 @@ INSTALLED = sorted([
     "usr/share/doc/smesher/examples/smesher-rig.json",
     "usr/share/fish/vendor_completions.d/smesher.fish",
     "usr/share/man/man1/smesher.1",
-    *[f"usr/share/smesher/{name}.yaml" for name in [*PRESETS, "jobs", "rig"]],
+    *[f"usr/share/smesher/{name}.yaml" for name in [*PRESETS, "jobs", "rig", "tuning"]],
     "usr/share/zsh/site-functions/_smesher",
 ])
 

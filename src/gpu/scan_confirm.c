@@ -180,7 +180,10 @@ sm_err sm_gpu_scan_selftest(struct sm_gpu_scanner *g, struct sm_errinfo *ei)
     for (unsigned lane = 0; lane < SM_GPU_SCAN_LANES && !err; lane++) err = test_lane(g, lane, labels, n, want, ei);
 out:
     free(groups);
-    if (!sm_gpu_scanner_hangs(g)) free(labels);
+    if (sm_gpu_scanner_hangs(g))
+        g->kept_labels = labels;
+    else
+        free(labels);
     sm_scan_scratch_free(scratch);
     return err;
 }

@@ -301,7 +301,10 @@ sm_err sm_gpu_scanner_set_job(struct sm_gpu_scanner *g, const struct sm_scan_job
     if (!err) err = sm_gpu_scan_put(g, l, g->lazy, keys + keys_bytes, lazy_bytes, ei);
     if (!err) err = sm_gpu_scan_drain(&l->queue, ei);
     if (err) sm_gpu_scan_abandon(&l->queue); /* nothing may read the keys after the return */
-    if (!sm_gpu_scanner_hangs(g)) free(keys);
+    if (sm_gpu_scanner_hangs(g))
+        g->kept_keys = keys;
+    else
+        free(keys);
     g->job = job;
     for (unsigned i = 0; i < SM_GPU_SCAN_LANES; i++) g->lane[i].range = sm_gpu_scan_first_range(g);
     if (err) atomic_store(&g->lost, true);

@@ -62,7 +62,8 @@ struct sm_gpu_scanner {
     struct sm_gpu_scanner_cfg cfg; /* as chosen: nothing is 0 */
     uint32_t compute_units;
     struct sm_gpu_scanner *next_hanging;
-    atomic_bool lost; /* it failed or lied: nothing more is asked of it */
+    void *kept_keys, *kept_labels; /* of a driver that hangs, and may still read them */
+    atomic_bool lost;              /* it failed or lied: nothing more is asked of it */
     char what[96];
 };
 

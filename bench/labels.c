@@ -1,12 +1,14 @@
 /* bench/labels: labels per second of every CPU variant.
  *
- *   bench_labels [--n N] [--seconds S] [--reps R] [--variant NAME] [--all-tunes] [--thread-time]
+ *   bench_labels [--n N] [--seconds S] [--reps R] [--threads T] [--thread-time]
+ *                [--variant NAME [--tune GROUPS,SETS,GAP,PREFETCH,STREAM]] [--all-tunes]
  *
- * Each line is one variant (with --all-tunes: one candidate of its tuning), first with one thread, then with one per
- * processor. Before it is timed a full width of its labels is compared with ref. In every repetition ref, the variant
- * and the variant's compute bound (the same code, rows always in the L1 cache) are measured in turns, so that all see
- * the same clock and neighbours; medians are printed. --thread-time counts the time the threads were running instead of
- * the time that passed: for machines that others use, too. */
+ * Each line is one variant (with --all-tunes: one candidate of its tuning; with --tune: this one, where prefetch and
+ * stream are 1 off, 2 on), first with one thread, then with one per processor. Before it is timed a full width of its
+ * labels is compared with ref. In every repetition ref, the variant and the variant's compute bound (the same code, rows
+ * always in the L1 cache) are measured in turns, so that all see the same clock and neighbours; medians are printed.
+ * --thread-time counts the time the threads were running instead of the time that passed: for machines that others use,
+ * too. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,9 @@ static struct options {
     unsigned reps;
     const char *variant;
     bool all_tunes, thread_time;
+    bool by_hand; /* `tune` was given */
+    struct sm_scrypt_tune tune;
+    unsigned threads; /* 0: one, and one per processor */
 } opt = {.n = 8192, .seconds = 0.25, .reps = 9};
 
 static const uint8_t commitment[32] = "smesher label benchmark";
@@ -172,44 +177,65 @@ out:
     return rc;
 }
 
+static bool parse_tune(const char *value)
+{
+    struct sm_scrypt_tune *t = &opt.tune;
+    opt.by_hand = true;
+    return sscanf(value, "%u,%u,%u,%u,%u", &t->groups, &t->sets, &t->lookup_gap, &t->prefetch, &t->stream) == 5;
+}
+
+static bool parse_value(const char *key, const char *value)
+{
+    if (strcmp(key, "--n") == 0)
+        opt.n = (uint32_t)strtoul(value, NULL, 10);
+    else if (strcmp(key, "--seconds") == 0)
+        opt.seconds = strtod(value, NULL);
+    else if (strcmp(key, "--reps") == 0)
+        opt.reps = (unsigned)strtoul(value, NULL, 10);
+    else if (strcmp(key, "--threads") == 0)
+        opt.threads = (unsigned)strtoul(value, NULL, 10);
+    else if (strcmp(key, "--variant") == 0)
+        opt.variant = value;
+    else if (strcmp(key, "--tune") == 0)
+        return parse_tune(value);
+    else
+        return false;
+    return true;
+}
+
 static bool parse(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(argv[i], "--all-tunes") == 0) {
+        if (strcmp(argv[i], "--all-tunes") == 0)
             opt.all_tunes = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--thread-time") == 0) {
+        else if (strcmp(argv[i], "--thread-time") == 0)
             opt.thread_time = true;
-            continue;
-        }
-        if (!value) return false;
-        if (strcmp(argv[i], "--n") == 0)
-            opt.n = (uint32_t)strtoul(value, NULL, 10);
-        else if (strcmp(argv[i], "--seconds") == 0)
-            opt.seconds = strtod(value, NULL);
-        else if (strcmp(argv[i], "--reps") == 0)
-            opt.reps = (unsigned)strtoul(value, NULL, 10);
-        else if (strcmp(argv[i], "--variant") == 0)
-            opt.variant = value;
-        else
+        else if (i + 1 == argc || !parse_value(argv[i], argv[i + 1]))
             return false;
-        i++;
+        else
+            i++;
     }
-    return opt.reps >= 1 && opt.reps <= REPS_MAX && opt.seconds > 0;
+    return opt.reps >= 1 && opt.reps <= REPS_MAX && opt.seconds > 0 && (!opt.by_hand || opt.variant);
+}
+
+static int bench_tune(const struct sm_scrypt_variant *v, const struct sm_scrypt_tune *tune)
+{
+    const unsigned cpus = sm_cpu_count();
+    if (opt.threads) return bench(v, tune, opt.threads);
+    int rc = bench(v, tune, 1);
+    if (cpus > 1) rc |= bench(v, tune, cpus);
+    return rc;
 }
 
 int main(int argc, char **argv)
 {
     if (!parse(argc, argv)) {
         (void)fprintf(stderr,
-                      "usage: bench_labels [--n N] [--seconds S] [--reps 1…%u] [--variant NAME] [--all-tunes] "
-                      "[--thread-time]\n",
+                      "usage: bench_labels [--n N] [--seconds S] [--reps 1…%u] [--threads T] [--thread-time]\n"
+                      "       [--variant NAME [--tune GROUPS,SETS,GAP,PREFETCH,STREAM]] [--all-tunes]\n",
                       REPS_MAX);
         return 2;
     }
-    const unsigned cpus = sm_cpu_count();
     int rc = 0;
     for (size_t i = 0; sm_scrypt_all()[i]; i++) {
         const struct sm_scrypt_variant *v = sm_scrypt_all()[i];
@@ -218,10 +244,8 @@ int main(int argc, char **argv)
             (void)fprintf(stderr, "bench_labels: %s: not on this processor\n", v->name);
             continue;
         }
-        for (size_t t = 0; t < (opt.all_tunes ? v->tunes_n : 1); t++) {
-            rc |= bench(v, &v->tunes[t], 1);
-            if (cpus > 1) rc |= bench(v, &v->tunes[t], cpus);
-        }
+        if (opt.by_hand) rc |= bench_tune(v, &opt.tune);
+        for (size_t t = 0; !opt.by_hand && t < (opt.all_tunes ? v->tunes_n : 1); t++) rc |= bench_tune(v, &v->tunes[t]);
     }
     return rc;
 }

@@ -13,7 +13,7 @@
  *   v_transpose4(vec x[4])                4 x 4 words in every 128 bits
  *   v_scatter(p, stride, v)               stores 128-bit lane b of v at p + stride * b
  *   v_stream(p, v) v_fence()              store past the caches; order such stores before what follows
- * and afterwards ROMIX_KERNEL(name, groups), groups 1 or 2, defines one kernel. */
+ * and afterwards ROMIX_KERNEL(name, groups), groups 1 … GROUPS_MAX, defines one kernel. */
 #include <string.h>
 
 #include "crypto/romix.h"
@@ -23,6 +23,7 @@
 #define UNROLL    _Pragma("GCC unroll 32")
 #define EACH_WORD UNROLL for (unsigned w = 0; w < 16; w++)
 
+#define GROUPS_MAX  2u  /* more are slower: even two need more registers than there are */
 #define PIECE_BYTES 16u /* unit of the stage: words 4 q … 4 q + 3 of one label */
 
 /* ---- ChaCha20/8 ---- */
@@ -151,17 +152,15 @@ INLINE void rounds(vec (*x)[16], unsigned groups, const struct between *b, unsig
     UNROLL for (unsigned d = 0; d < 4; d++)
     {
         if (b) do_between(b, groups, second, d, stream);
-        QUARTER_ROUNDS(x[0], 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-        if (groups > 1) QUARTER_ROUNDS(x[1], 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-        QUARTER_ROUNDS(x[0], 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14);
-        if (groups > 1) QUARTER_ROUNDS(x[1], 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14);
+        UNROLL for (unsigned g = 0; g < groups; g++) QUARTER_ROUNDS(x[g], 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        UNROLL for (unsigned g = 0; g < groups; g++) QUARTER_ROUNDS(x[g], 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14);
     }
 }
 
 /* ChunkMix from the point where B1 lies in the chunk's words 16 … 31 and x holds B0 ^ B1. */
 INLINE void mix_blocks(vec (*x)[16], vec *chunk, unsigned groups, const struct between *b, bool stream)
 {
-    vec s[2][16];
+    vec s[GROUPS_MAX][16];
     for (unsigned g = 0; g < groups; g++) EACH_WORD s[g][w] = x[g][w];
     rounds(x, groups, b, 0, stream);
     for (unsigned g = 0; g < groups; g++) {
@@ -178,7 +177,7 @@ INLINE void mix_blocks(vec (*x)[16], vec *chunk, unsigned groups, const struct b
 
 INLINE void chunkmix(vec *chunk, unsigned groups, const struct between *b, bool stream)
 {
-    vec x[2][16];
+    vec x[GROUPS_MAX][16];
     for (unsigned g = 0; g < groups; g++) EACH_WORD x[g][w] = v_xor(chunk[32 * g + w], chunk[32 * g + 16 + w]);
     mix_blocks(x, chunk, groups, b, stream);
 }
@@ -192,7 +191,7 @@ INLINE void fill(const struct sm_romix_job *job, unsigned groups, bool stream)
     const size_t row_bytes = (size_t)SM_ROMIX_ROW_BYTES * groups * LANES;
     const size_t set_bytes = row_bytes * (job->row_mask + 1);
     const bool staged = stream && LANES > 4;
-    _Alignas(64) uint8_t stage[2][SM_ROMIX_ROW_BYTES * 2 * LANES];
+    _Alignas(64) uint8_t stage[2][SM_ROMIX_ROW_BYTES * GROUPS_MAX * LANES];
     struct between b = {0};
     unsigned turn = 0;
     for (uint32_t i = 0; i < job->n; i++) {
@@ -219,7 +218,7 @@ INLINE void fill(const struct sm_romix_job *job, unsigned groups, bool stream)
 INLINE void rebuild_rows(vec *words, const uint32_t *left, uint32_t gap, unsigned groups)
 {
     for (uint32_t k = 0; k + 1 < gap; k++) {
-        vec next[2 * 32];
+        vec next[GROUPS_MAX * 32];
         memcpy(next, words, 32 * groups * sizeof(vec));
         chunkmix(next, groups, NULL, false);
         for (unsigned g = 0; g < groups; g++) {
@@ -231,7 +230,7 @@ INLINE void rebuild_rows(vec *words, const uint32_t *left, uint32_t gap, unsigne
 
 INLINE void mix_rows(vec *chunk, const vec *words, unsigned groups, const struct between *b)
 {
-    vec x[2][16];
+    vec x[GROUPS_MAX][16];
     for (unsigned g = 0; g < groups; g++) {
         vec *b0 = chunk + 32 * g, *b1 = b0 + 16;
         const vec *v0 = words + 32 * g, *v1 = v0 + 16;
@@ -246,8 +245,8 @@ INLINE void mix_rows(vec *chunk, const vec *words, unsigned groups, const struct
 
 /* Where one set goes next. */
 struct lookup {
-    const uint8_t *row[2 * LANES];
-    _Alignas(64) uint32_t left[2 * LANES];
+    const uint8_t *row[GROUPS_MAX * LANES];
+    _Alignas(64) uint32_t left[GROUPS_MAX * LANES];
 };
 
 /* j = word 16 of X, low bits. */
@@ -284,8 +283,8 @@ INLINE void random_phase(const struct sm_romix_job *job, unsigned groups, bool p
     const size_t set_bytes = (size_t)SM_ROMIX_ROW_BYTES * groups * LANES * (job->row_mask + 1);
     vec *const x = (vec *)(void *)job->x;
     struct lookup at[SM_ROMIX_SETS_MAX];
-    _Alignas(64) uint8_t stage[SM_ROMIX_ROW_BYTES * 2 * LANES];
-    vec words[2 * 32];
+    _Alignas(64) uint8_t stage[SM_ROMIX_ROW_BYTES * GROUPS_MAX * LANES];
+    vec words[GROUPS_MAX * 32];
     struct between b = {.words = words, .stage = stage};
     for (uint32_t s = 0; s < sets; s++)
         find_rows(job, x + (size_t)32 * groups * s, job->v + set_bytes * s, groups, &at[s]);

@@ -204,6 +204,16 @@ static sm_exit unknown_command(struct sm_cli *cli, const char *word)
     return sm_cli_refuse(cli, SM_EXIT_USAGE, "unknown command '%s'; see smesher --help", word);
 }
 
+/* A word that the command has no use for; most often a directory without --dir before it. */
+static sm_err surplus(const struct sm_option_set *own, const char *word, struct sm_errinfo *ei)
+{
+    sm_err err = sm_fail(ei, SM_E_ARG, "unexpected argument '%s'", word);
+    for (const struct sm_option *o = own->options; o && o->name; o++)
+        if (strcmp(o->name, "dir") == 0 && !sm_options_given(own, "dir"))
+            err = sm_fail_add(ei, err, " (did you mean --dir %s?)", word);
+    return err;
+}
+
 static sm_exit run_command(struct sm_cli *cli, struct sm_parse *p, int argc, char **argv, int at)
 {
     struct sm_errinfo ei = {0};
@@ -222,9 +232,9 @@ static sm_exit run_command(struct sm_cli *cli, struct sm_parse *p, int argc, cha
         status = SM_EXIT_DONE;
         goto out;
     }
+    if (!err && p->operands_n && !c->operands) err = surplus(own, p->operands[0], &ei);
     if (!err) err = sm_options_complete(global, &ei);
     if (!err) err = sm_options_complete(own, &ei);
-    if (!err && p->operands_n && !c->operands) err = sm_fail(&ei, SM_E_ARG, "unexpected argument '%s'", p->operands[0]);
     if (!err && p->operands_n < c->operands_min) err = sm_fail(&ei, SM_E_ARG, "%s is missing", c->operands);
     if (err) {
         if (err == SM_E_ARG) (void)sm_fail_add(&ei, err, "; see smesher %s --help", c->name);
@@ -251,6 +261,8 @@ static sm_exit dispatch(struct sm_cli *cli, int argc, char **argv, const char **
     struct sm_parse p = {.sets = sets, .sets_n = 1, .stop_at_operand = true, .operands = operands};
     int at = 1;
     sm_err err = sm_options_parse(&p, argc, argv, &at, &ei);
+    if (err == SM_E_ARG)
+        (void)sm_fail_add(&ei, err, "; a command's options follow its name: smesher COMMAND [OPTIONS]");
     if (err) return sm_cli_error(cli, err, &ei);
     if (cli->global.man) {
         sm_man_print();

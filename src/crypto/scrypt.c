@@ -37,7 +37,7 @@ const struct sm_scrypt_variant *const *sm_scrypt_all(void)
 
 static sm_err no_variant(const struct sm_cpu *cpu, const char *name, struct sm_errinfo *ei)
 {
-    sm_err err = sm_fail(ei, SM_E_NOTFOUND, "no usable label hash variant \"%s\"; this machine runs:", name);
+    sm_err err = sm_fail(ei, SM_E_ARG, "no usable label hash variant \"%s\"; this machine runs:", name);
     for (size_t i = 0; variants[i]; i++)
         if (variants[i]->usable(cpu)) err = sm_fail_add(ei, err, " %s", variants[i]->name);
     return err;

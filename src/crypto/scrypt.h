@@ -46,7 +46,7 @@ struct sm_scrypt_variant {
 const struct sm_scrypt_variant *const *sm_scrypt_all(void);
 
 /* The best usable variant, or the one named by `force` (or, when force is NULL, by the environment variable
- * SM_CPU_ISA). SM_E_NOTFOUND with the list of names when that is unknown or not usable here. */
+ * SM_CPU_ISA). SM_E_ARG with the list of names when that is unknown or not usable here. */
 SM_MUST_CHECK sm_err sm_scrypt_pick(const struct sm_cpu *cpu, const char *force, const struct sm_scrypt_variant **out,
                                     struct sm_errinfo *ei);
 

@@ -52,12 +52,13 @@ class Here(BenchGpuTest):
         self.assertEqual(done.stdout, out.read_text(), done.stderr)
         table = rows(done.stdout)
         failed = {what for what, row in table.items() if row[0] == "failed"}
-        self.assertLessEqual(failed, {"labels/s of the baseline kernel"}, done.stderr)
-        self.assertEqual(done.returncode, 1 if failed else 0, done.stderr)
+        self.assertEqual(failed, set(), done.stderr)
+        self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"## GPU: {device['name']}\n", done.stdout)
         self.assertIn(f"driver {device['driver']},", done.stdout)
         self.assertEqual(table["labels and a proof, against the processor's"][0], "equal")
-        self.assertGreater(float(table["labels/s, N = 8192"][0]), 0)
+        for what in ("labels/s, N = 8192", "labels/s of the baseline kernel", "times the baseline"):
+            self.assertGreater(float(table[what][0]), 0, what)
         for nonces in (128, 288):
             self.assertRegex(table[f"scan from host memory, {nonces} nonces"][1], r"^[0-9.]+ [MG]iB/s \(bus\)$")
         again = self.script("pack", "--out", pack, "--from", pathlib.Path(harness.OPTIONS.smesher).parent)

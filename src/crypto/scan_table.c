@@ -53,8 +53,7 @@ const struct sm_scan_variant *const *sm_scan_all(void)
 
 static sm_err refuse(const struct sm_cpu *cpu, const char *name, struct sm_errinfo *ei)
 {
-    (void)sm_fail(ei, SM_E_ARG,
-                  "AES variant \"%s\" is unknown or cannot run on this processor; usable here:", name);
+    (void)sm_fail(ei, SM_E_ARG, "AES variant \"%s\" is unknown or cannot run on this processor; usable here:", name);
     for (const struct sm_scan_variant *const *v = all; *v; v++)
         if ((*v)->usable(cpu)) (void)sm_fail_add(ei, SM_E_ARG, " %s", (*v)->name);
     return SM_E_ARG;

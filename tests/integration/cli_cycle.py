@@ -241,7 +241,7 @@ class Cycle(CliTest):
 
     def test_devices_by_name(self):
         self.init(self.tmp / "cpu", "--variant", "ref", "--threads", "2", network="fastnet")
-        self.refused(1, "ref", "init", "--dir", self.tmp / "x", "--network", "fastnet", "--node-id", NODE,
+        self.refused(2, "ref", "init", "--dir", self.tmp / "x", "--network", "fastnet", "--node-id", NODE,
                      "--commitment-atx-id", ATX, "--device", "cpu", "--variant", "mmx")
         self.refused(2, ["pci-none", "cpu"], "init", "--dir", self.tmp / "x", "--network", "fastnet", "--node-id", NODE,
                      "--commitment-atx-id", ATX, "--device", "pci-none")

@@ -69,7 +69,7 @@ Test(prove_refusals, threads_and_variant)
     cfg.threads = 1;
     cfg.cores = NULL;
     cfg.isa = "sse9";
-    assert_refused(SM_E_NOTFOUND, "sse9");
+    assert_refused(SM_E_ARG, "sse9");
 }
 
 Test(prove_refusals, another_network)

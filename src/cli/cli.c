@@ -103,13 +103,13 @@ sm_exit sm_cli_error(struct sm_cli *cli, sm_err err, const struct sm_errinfo *ei
 {
     if (err == SM_E_CANCELLED)
         return report(cli, sm_err_name(err), SM_EXIT_INTERRUPTED,
-                      "interrupted; finished work is saved, run the same command again to continue");
+                      "interrupted; what can be continued is saved: run the same command again");
     return report(cli, sm_err_name(err), sm_cli_exit_of(err), ei->text[0] ? ei->text : sm_err_name(err));
 }
 
 sm_exit sm_cli_refuse(struct sm_cli *cli, sm_exit status, const char *fmt, ...)
 {
-    static const char *const codes[] = {"OK", "FAILED", "USAGE", "CONFIG", "NO", "INTERRUPTED"};
+    static const char *const codes[] = {"OK", "FAILED", "USAGE", "CONFIG", "NO", "INTERRUPTED", "DEGRADED"};
     char text[1024];
     va_list ap;
     va_start(ap, fmt);

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -5,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "rig/daemon.h"
+#include "rig/discover.h"
 #include "util/log.h"
 
 /* Options that stand for one key of the configuration. They are texts: the file's reader judges them, so that a value
@@ -196,14 +198,47 @@ static sm_err load(void *ctx, struct sm_rig_cfg *out, struct sm_errinfo *ei)
     return err == SM_E_NOTFOUND ? SM_E_FORMAT : err; /* a file that is not there: the configuration is wrong */
 }
 
-static sm_err check(const struct args *a, struct sm_errinfo *ei)
+/* ---- --check: what would be served ---- */
+
+static json_t *found_json(const struct sm_rig_found *f)
+{
+    json_t *sets = json_array(), *skipped = json_array();
+    for (size_t i = 0; i < f->sets_n; i++) {
+        const struct sm_rig_dataset *d = &f->sets[i];
+        json_t *o = json_pack("{s:s, s:s, s:o}", "identity", d->name, "dir", d->dir, "node_id",
+                              sm_cli_json_hex(d->node_id.b, 32));
+        json_object_set_new(o, "num_units", sm_cli_json_u64(d->num_units));
+        json_array_append_new(sets, o);
+    }
+    for (size_t i = 0; i < f->skipped_n; i++)
+        json_array_append_new(skipped, json_pack("{s:s, s:s}", "dir", f->skipped[i].dir, "why", f->skipped[i].why));
+    return json_pack("{s:o, s:o}", "data_sets", sets, "skipped", skipped);
+}
+
+static void say_found(struct sm_cli *cli, const struct sm_rig_found *f)
+{
+    for (size_t i = 0; i < f->sets_n; i++)
+        sm_cli_say(cli, "served   %s: %s, %" PRIu32 " units", f->sets[i].name, f->sets[i].dir, f->sets[i].num_units);
+    for (size_t i = 0; i < f->skipped_n; i++) sm_cli_say(cli, "skipped  %s: %s", f->skipped[i].dir, f->skipped[i].why);
+    if (f->sets_n + f->skipped_n == 0) sm_cli_say(cli, "no data set was found");
+    sm_cli_say(cli, "the configuration is right");
+}
+
+static sm_err check(struct sm_cli *cli, const struct args *a, struct sm_errinfo *ei)
 {
     struct sm_rig_cfg cfg;
     struct sm_post_params params;
+    struct sm_rig_found found = {0};
     struct args copy = *a;
     sm_rig_cfg_init(&cfg);
     sm_err err = load(&copy, &cfg, ei);
     if (!err) err = sm_rig_cfg_params(&cfg, &params, ei);
+    if (!err) err = sm_rig_discover(&cfg, &params, &sm_disk_tables_linux, cli->cancel, &found, ei);
+    if (!err) {
+        say_found(cli, &found);
+        sm_cli_json(cli, found_json(&found));
+    }
+    sm_rig_found_fini(&found);
     sm_rig_cfg_fini(&cfg);
     return err;
 }
@@ -213,10 +248,9 @@ static sm_exit run(struct sm_cli *cli, void *args_of_command)
     const struct args *a = args_of_command;
     struct sm_errinfo ei = {0};
     const struct sm_rig_daemon_cfg cfg = {.load = load, .ctx = args_of_command, .cancel = cli->cancel};
-    const sm_err err = a->check ? check(a, &ei) : sm_rig_daemon_run(&cfg, &ei);
+    const sm_err err = a->check ? check(cli, a, &ei) : sm_rig_daemon_run(&cfg, &ei);
     if (err) return sm_cli_error(cli, err, &ei);
-    if (a->check) sm_cli_say(cli, "the configuration is right");
-    sm_cli_json(cli, json_object());
+    if (!a->check) sm_cli_json(cli, json_object());
     return SM_EXIT_DONE;
 }
 
@@ -225,12 +259,11 @@ const struct sm_command sm_cmd_rig = {
     .summary = "serve proofs over all data sets of this machine to a node",
     .details =
         "One daemon for any number of data sets, in place of one post-service per data set. It finds the data, "
-        "registers "
-        "every identity with the node, and proves what the node asks for: one pass per disk at a time, the k2pow of "
-        "one "
-        "identity while the data of another is read, the nearest deadline first. A finished proof is verified and on "
-        "disk "
-        "before it is offered, and is offered again as often as the node asks, whatever happened in between. An "
+        "registers every identity with the node, and proves what the node asks for: one pass per disk at a time, the "
+        "k2pow of "
+        "one identity while the data of another is read, the nearest deadline first. A finished proof is verified and "
+        "on "
+        "disk before it is offered, and is offered again as often as the node asks, whatever happened in between. An "
         "interrupted proof continues where it stopped.\n\n"
         "configs/rig.yaml shows every key of the configuration. SIGHUP reads configuration, certificates and data sets "
         "again without stopping proofs; SIGTERM saves and ends within seconds.",

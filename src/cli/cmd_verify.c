@@ -47,9 +47,9 @@ static void say(struct sm_cli *cli, const struct args *a, const struct sm_check_
         sm_cli_say(cli, "%s%s%s", sm_cli_paint(cli, SM_PAINT_BAD), r->file_problems[i],
                    sm_cli_paint(cli, SM_PAINT_OFF));
     for (size_t i = 0; i < r->bad_n; i++)
-        sm_cli_say(cli, "%s%s: %" PRIu64 " bad labels from byte %" PRIu64 "%s", sm_cli_paint(cli, SM_PAINT_BAD),
-                   sm_layout_file_name(r->bad[i].file, name), r->bad[i].labels, r->bad[i].offset,
-                   sm_cli_paint(cli, SM_PAINT_OFF));
+        sm_cli_say(cli, "%s%s: %" PRIu64 " bad label%s from byte %" PRIu64 "%s", sm_cli_paint(cli, SM_PAINT_BAD),
+                   sm_layout_file_name(r->bad[i].file, name), r->bad[i].labels, r->bad[i].labels == 1 ? "" : "s",
+                   r->bad[i].offset, sm_cli_paint(cli, SM_PAINT_OFF));
     sm_cli_say(cli, "%s: %s labels checked (%g %%), %" PRIu64 " bad%s%s", a->dir,
                sm_text_count(r->labels_checked, count), fraction, r->labels_bad,
                r->labels_repaired ? ", repaired " : "",

@@ -125,8 +125,8 @@ static void log_failure(struct sm_post_link *l, sm_post_link_reason reason)
     const struct reaction *r = &reactions[reason];
     if (l->logged == reason) return;
     l->logged = reason;
-    sm_log(r->level, "post", "not registered", "identity=%s address=%u reason=%s text=\"%s\" next=\"%s\"", l->cfg.name,
-           l->state.address, r->name, l->state.text, r->advice);
+    sm_log(r->level, "post", "not registered", "identity=%s address=\"%u of %u\" reason=%s text=\"%s\" next=\"%s\"",
+           l->cfg.name, l->state.address + 1, l->cfg.addresses_n, r->name, l->state.text, r->advice);
 }
 
 static void set_text(struct sm_post_link *l, const char *text)
@@ -224,7 +224,8 @@ static void announce(struct sm_post_link *l)
     l->deadline_ns = UINT64_MAX;
     if (l->logged == SM_POST_LINK_NONE) return;
     l->logged = SM_POST_LINK_NONE;
-    sm_log(SM_LOG_INFO, "post", "registered", "identity=%s address=%u", l->cfg.name, l->state.address);
+    sm_log(SM_LOG_INFO, "post", "registered", "identity=%s address=\"%u of %u\"", l->cfg.name, l->state.address + 1,
+           l->cfg.addresses_n);
 }
 
 static void answer_proof(struct sm_post_link *l, const struct sm_post_request *q, struct sm_post_link_action *out)

@@ -47,7 +47,8 @@ class Here(BenchGpuTest):
         driver = pathlib.Path(icds[0]).read_text().split()[0]
         device = self.document("devices", env={"SM_OPENCL_LIBRARY": driver})["opencl"]["devices"][0]
         out = self.tmp / "table"
-        done = self.script("run", "--device", device["id"], "--seconds", "0.05", "--labels", "64", "--out", out,
+        done = self.script("run", "--device", device["id"], "--seconds", "0.05", "--tune-seconds", "0.1",
+                           "--labels", "64", "--out", out,
                            script=pack / "gpu", SM_OPENCL_LIBRARY=driver)
         self.assertEqual(done.stdout, out.read_text(), done.stderr)
         table = rows(done.stdout)

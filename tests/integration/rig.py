@@ -463,6 +463,7 @@ class Life(RigTest):
                 self.assertIn(want, bad.text())
             check = self.rig(address, 1, options=["--check"])
             self.assertEqual(check.end(), 0, check.text())
+            self.assertRegex(check.text(), r"served +\S+: .*1.*, \d+ units")
 
     def test_a_data_set_that_is_there_twice_is_not_served(self):
         hub = self.hub((2, A))

@@ -87,6 +87,30 @@ Test(gpu_tune, what_is_no_row_is_kept_and_ignored)
     tmpdir_remove(dir);
 }
 
+/* configs/tuning.yaml travels inside the program; a row of another kernel source would never be found. */
+Test(gpu_tune, a_shipped_row_is_found_last)
+{
+    static const struct sm_gpu_device pocl = {
+        .id = "x", .name = "pthread-skylake-avx512-AMD EPYC", .driver = "3.1+debian"};
+    char dir[256];
+    use_cache(dir);
+    struct sm_gpu_tuned t = {0};
+    cr_assert(sm_gpu_tune_load(&pocl, 8192, NULL, &t), "measure configs/tuning.yaml again: the kernels have changed");
+    cr_assert(t.cfg.kernel == SM_GPU_KERNEL_ITEM && t.cfg.lookup_gap >= 1 && t.labels_per_s > 0);
+
+    save(&pocl, 8192, shape(16, 3, SM_GPU_LAYOUT_ROWS, 5));
+    cr_assert(sm_gpu_tune_load(&pocl, 8192, NULL, &t) && t.cfg.lookup_gap == 3,
+              "what was measured here comes before it");
+    static const char own[] = "- {\"kernel\": \"romix\", \"device\": \"pthread-skylake-avx512-AMD EPYC\", "
+                              "\"scrypt_n\": 8192, \"lookup_gap\": 7}\n";
+    const char *file = tmpdir_path(dir, "own.yaml");
+    file_put(file, own, sizeof own - 1);
+    cr_assert(sm_gpu_tune_load(&pocl, 8192, file, &t) && t.cfg.lookup_gap == 7, "and the user's own file before both");
+    cr_assert(t.cfg.wg_items == 0 && t.cfg.kernel == SM_GPU_KERNEL_DEFAULT, "what a row leaves out suits the device");
+    cr_assert(sm_gpu_tune_load(&pocl, 8192, tmpdir_path(dir, "none.yaml"), &t) && t.cfg.lookup_gap == 3);
+    tmpdir_remove(dir);
+}
+
 static struct sm_gpu_device first_device(void)
 {
     char id[64] = "";

@@ -18,21 +18,6 @@
 /* Any fixed commitment serves: the work does not depend on it. */
 static const uint8_t commitment[32] = "smesher bench: a commitment ...";
 
-static bool described(const char *id, struct sm_gpu_device *out)
-{
-    struct sm_gpu_device *list = NULL;
-    struct sm_gpu_report report;
-    size_t n = 0;
-    bool found = false;
-    if (sm_gpu_list(&list, &n, &report, NULL)) return false;
-    for (size_t i = 0; i < n && !found; i++) {
-        found = strcmp(list[i].id, id) == 0;
-        if (found) *out = list[i];
-    }
-    free(list);
-    return found;
-}
-
 /* Rates of `slices` slices of about seconds / slices each, in whole widths and as few calls as memory allows. */
 static sm_err measure(struct sm_gpu_labeler *g, unsigned slices, double seconds, const struct sm_cancel *cancel,
                       struct sm_bench_stat *out, struct sm_errinfo *ei)
@@ -89,7 +74,7 @@ static void write_note(struct sm_bench_row *row, const char *id, const struct sm
     const double ops =
         CHUNKMIX_OPS * cfg->scrypt_n * (2 + (cfg->lookup_gap - 1) / 2.0); /* post.md §8.1: without divergence */
     (void)snprintf(row->note, sizeof row->note, "%s", how);
-    if (!described(id, &d) || d.clock_mhz == 0) return;
+    if (!sm_gpu_describe(id, &d) || d.clock_mhz == 0) return;
     (void)snprintf(row->note, sizeof row->note, "%s; %.1f operations per unit and cycle (%u units, %u MHz)", how,
                    row->rate.median * ops / (1e6 * d.clock_mhz * d.compute_units), d.compute_units, d.clock_mhz);
 }
@@ -101,7 +86,7 @@ static sm_err tune_first(const char *id, uint32_t n, const struct sm_label_gpu_o
     struct sm_gpu_tuned t;
     struct sm_errinfo why = {0};
     *how = "default";
-    if (!described(id, &d)) return SM_OK; /* opening it says so */
+    if (!sm_gpu_describe(id, &d)) return SM_OK; /* opening it says so */
     *how = "tuned";
     if (sm_gpu_tune_load(&d, n, opts ? opts->tuning_file : NULL, &t)) return SM_OK;
     *how = "default, not tuned";

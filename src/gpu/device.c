@@ -428,3 +428,12 @@ out:
     free(s.list.v);
     return err;
 }
+
+bool sm_gpu_describe(const char *id, struct sm_gpu_device *out)
+{
+    const struct sm_cl *cl;
+    struct sm_gpu_found found;
+    if (sm_gpu_find(id, &cl, &found, NULL)) return false;
+    *out = found.info;
+    return true;
+}

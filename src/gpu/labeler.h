@@ -42,6 +42,9 @@ struct sm_gpu_report {
 SM_MUST_CHECK sm_err sm_gpu_list(struct sm_gpu_device **out, size_t *out_n, struct sm_gpu_report *out_report,
                                  struct sm_errinfo *ei);
 
+/* The description of the usable device with this id. False: there is none; opening it says why. */
+bool sm_gpu_describe(const char *id, struct sm_gpu_device *out);
+
 /* A label producer on one device. */
 struct sm_gpu_labeler;
 typedef enum sm_gpu_layout {

@@ -64,22 +64,6 @@ static uint64_t chunk_of(const struct sm_gpu_labeler *g)
 
 static const struct sm_label_engine_ops gpu_ops = {.compute = compute, .free = engine_free};
 
-/* The device's description, which its tuning is found by. */
-static bool described(const char *device_id, struct sm_gpu_device *out)
-{
-    struct sm_gpu_device *devices = NULL;
-    struct sm_gpu_report report;
-    size_t n = 0;
-    bool found = false;
-    if (sm_gpu_list(&devices, &n, &report, NULL)) return false;
-    for (size_t i = 0; i < n && !found; i++) {
-        found = strcmp(devices[i].id, device_id) == 0;
-        if (found) *out = devices[i];
-    }
-    free(devices);
-    return found;
-}
-
 sm_err sm_label_gpu_open(const char *device_id, uint32_t scrypt_n, const struct sm_label_gpu_opts *opts,
                          struct sm_gpu_labeler **out, struct sm_errinfo *ei)
 {
@@ -88,7 +72,7 @@ sm_err sm_label_gpu_open(const char *device_id, uint32_t scrypt_n, const struct 
         .scrypt_n = scrypt_n, .memory_cap_bytes = o->memory_cap_bytes, .launch_ms = o->launch_ms};
     struct sm_gpu_device device;
     struct sm_gpu_tuned t;
-    if (described(device_id, &device) && sm_gpu_tune_load(&device, scrypt_n, o->tuning_file, &t)) {
+    if (sm_gpu_describe(device_id, &device) && sm_gpu_tune_load(&device, scrypt_n, o->tuning_file, &t)) {
         struct sm_gpu_labeler_cfg cfg = t.cfg;
         struct sm_errinfo why = {0};
         cfg.scrypt_n = plain.scrypt_n;

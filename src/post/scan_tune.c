@@ -232,20 +232,6 @@ sm_err sm_scan_tune(const struct sm_gpu_device *device, double seconds, const st
     return SM_OK;
 }
 
-/* Description of a device, for its row. False: sm_gpu_scanner_new will say what is wrong. */
-static bool find_device(const char *id, struct sm_gpu_device *out)
-{
-    struct sm_gpu_device *list = NULL;
-    struct sm_gpu_report report;
-    size_t n = 0;
-    bool found = false;
-    if (sm_gpu_list(&list, &n, &report, NULL)) return false;
-    for (size_t i = 0; i < n && !found; i++)
-        if (strcmp(list[i].id, id) == 0 && !list[i].problem[0]) *out = list[i], found = true;
-    free(list);
-    return found;
-}
-
 sm_err sm_scan_open(const char *device_id, double tune_seconds, const struct sm_cancel *cancel,
                     struct sm_gpu_scanner **out, struct sm_errinfo *ei)
 {
@@ -253,7 +239,7 @@ sm_err sm_scan_open(const char *device_id, double tune_seconds, const struct sm_
     struct sm_gpu_scanner_cfg cfg = {0};
     struct sm_errinfo why = {0};
     double rate = 0;
-    if (find_device(device_id, &device) && !sm_scan_tune_load(&device, &cfg) && tune_seconds > 0) {
+    if (sm_gpu_describe(device_id, &device) && !sm_scan_tune_load(&device, &cfg) && tune_seconds > 0) {
         sm_log(SM_LOG_INFO, "gpu", "tuning the scan of this device, once", "device=%s seconds=%.0f", device_id,
                tune_seconds);
         const sm_err err = sm_scan_tune(&device, tune_seconds, cancel, &cfg, &rate, &why);

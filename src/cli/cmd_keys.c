@@ -1,9 +1,13 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/keys_args.h"
@@ -243,6 +247,25 @@ static sm_exit run_show(struct sm_cli *cli, void *args_of_command)
 
 /* ---- journal ---- */
 
+/* A wrong name must cost neither a key nor an older journal: what exists is left as it is. */
+static sm_err write_new(const char *path, const char *text, struct sm_errinfo *ei)
+{
+    char name[PATH_MAX];
+    int fd = -1;
+    struct stat st;
+    if ((size_t)snprintf(name, sizeof name, "%s", path) >= sizeof name)
+        return sm_fail(ei, SM_E_ARG, "path too long: %s", path);
+    if (lstat(path, &st) == 0)
+        return sm_fail(ei, SM_E_MISMATCH, "%s exists already and is never replaced: give --out another name", path);
+    sm_err err = sm_io_open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, &fd, ei);
+    if (err) return err;
+    err = sm_io_pwrite(fd, path, (const uint8_t *)text, strlen(text), 0, ei);
+    if (!err) err = sm_io_sync(fd, path, ei);
+    sm_io_close(fd);
+    if (err) (void)unlink(path);
+    return err ? err : sm_io_sync_dir(dirname(name), ei);
+}
+
 static sm_exit run_export(struct sm_cli *cli, void *args_of_command)
 {
     const struct args *a = args_of_command;
@@ -255,7 +278,7 @@ static sm_exit run_export(struct sm_cli *cli, void *args_of_command)
     if (!err) err = sm_keys_genesis(&a->keys, &genesis, &ei);
     if (!err) err = sm_journal_open(p.journal, &genesis, &j, &ei);
     if (!err) err = sm_journal_export(j, &text, &ei);
-    if (!err) err = sm_io_write_atomic(a->out, text, strlen(text), 0600, &ei);
+    if (!err) err = write_new(a->out, text, &ei);
     if (!err) {
         sm_cli_say(cli, "journal written to %s; what is signed from now on is not in it", a->out);
         sm_cli_json(cli, json_pack("{s:s, s:I}", "file", a->out, "bytes", (json_int_t)strlen(text)));
@@ -314,7 +337,7 @@ static const struct sm_option list_options[] = {SM_KEYS_DIR_OPTION(T, keys), SM_
 static const struct sm_option export_options[] = {
     SM_KEYS_DIR_OPTION(T, keys),
     SM_KEYS_GENESIS_OPTION(T, keys),
-    SM_OPT_TEXT(T, out, "out", NULL, "FILE", "file to write, replaced when it exists", .required = true),
+    SM_OPT_TEXT(T, out, "out", NULL, "FILE", "file to write; one that exists is never replaced", .required = true),
     SM_OPT_END,
 };
 static const struct sm_option import_journal_options[] = {

@@ -84,6 +84,11 @@ class Keys(CliTest):
         exported = json.loads(out.read_text())
         self.assertEqual(exported["data"][0]["signed"], [row])
         self.assertEqual(exported["data"][0]["minimal_slots"], [{"kind": "ballot", "slot": 6}])
+        key = self.data / "identities" / "local.key"
+        for kept in (out, key):
+            before = kept.read_bytes()
+            self.refused(3, "never replaced", "keys", "export-journal", "--out", kept, *self.here)
+            self.assertEqual(kept.read_bytes(), before)
         row["hash"] = "02" * 32
         file.write_text(json.dumps(document))
         self.refused(3, ["01" * 32, "02" * 32], "keys", "import-journal", file, *self.here)

@@ -95,7 +95,7 @@ static void tune_gpu(const struct building *b, const char *id)
     if (!d || b->args->labels < GPU_TUNE_WORK / b->scrypt_n || sm_gpu_tune_load(d, b->scrypt_n, opts.tuning_file, &t))
         return;
     sm_log(SM_LOG_INFO, "gpu", "tuning this device, once", "device=%s seconds=%.0f", id, GPU_TUNE_SECONDS);
-    if (sm_gpu_tune(d, b->scrypt_n, &opts, GPU_TUNE_SECONDS, NULL, &t, &why))
+    if (sm_gpu_tune(d, b->scrypt_n, &opts, GPU_TUNE_SECONDS, b->args->cancel, &t, &why))
         sm_log(SM_LOG_WARN, "gpu", "tuning failed, using the defaults", "device=%s why=\"%s\"", id, why.text);
     else
         sm_log(SM_LOG_INFO, "gpu", "tuned", "device=%s kernel=%s wg_items=%u lookup_gap=%u labels_per_s=%.0f", id,

@@ -359,6 +359,7 @@ sm_exit sm_filling_run(struct sm_cli *cli, const struct sm_filling_args *args, s
 {
     struct sm_errinfo ei = {0};
     struct sm_engine_args engine = args->engine;
+    engine.cancel = cli->cancel;
     uint64_t labels = 0;
     if (!args->dry_run && !sm_mul_overflows_u64(cfg->num_units, cfg->labels_per_unit, &labels)) engine.labels = labels;
     sm_err err = sm_engines_make(&engine, cfg->scrypt_n, &cfg->engines, &cfg->engines_n, &ei);

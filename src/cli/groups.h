@@ -48,7 +48,8 @@ struct sm_engine_args {
     struct sm_text_list device;
     uint32_t threads;
     const char *variant;
-    uint64_t labels; /* to be computed, set by the command; many of them are worth tuning the CPU variant first */
+    uint64_t labels; /* to be computed, set by the command; many of them are worth tuning the engines first */
+    const struct sm_cancel *cancel; /* of the tuning, set by the command; may be NULL */
 };
 #define SM_ENGINE_OPTIONS(T, m)                                                                                      \
     SM_OPT_LIST(T, m.device, "device", NULL, "ID",                                                                   \

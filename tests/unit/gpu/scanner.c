@@ -347,6 +347,9 @@ Test(scanner, a_driver_without_pinned_memory_is_no_failure)
 
 Test(scanner, a_device_that_hangs_is_given_up)
 {
+#ifdef __SANITIZE_THREAD__
+    cr_skip_test("PoCL's threads race its own destructors at the end of a process that keeps a context");
+#endif
     char id[64] = "";
     shim(id);
     seed_print();

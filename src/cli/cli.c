@@ -103,7 +103,7 @@ sm_exit sm_cli_error(struct sm_cli *cli, sm_err err, const struct sm_errinfo *ei
 {
     if (err == SM_E_CANCELLED)
         return report(cli, sm_err_name(err), SM_EXIT_INTERRUPTED,
-                      "interrupted; what can be continued is saved: run the same command again");
+                      "interrupted; what can be continued is saved, run the same command again to continue");
     return report(cli, sm_err_name(err), sm_cli_exit_of(err), ei->text[0] ? ei->text : sm_err_name(err));
 }
 

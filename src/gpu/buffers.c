@@ -4,12 +4,11 @@
 
 #include "util/log.h"
 
-#define LABEL_BYTES 16u
-#define HIT_BYTES   sizeof(struct sm_romix_hit)
+#define HIT_BYTES sizeof(struct sm_romix_hit)
 
 uint64_t sm_gpu_buffers_label_bytes(const struct sm_gpu_shape *s)
 {
-    return sm_gpu_shape_label_bytes(s) + SM_ROMIX_ROW_BYTES + SM_GPU_TURNS * (LABEL_BYTES + HIT_BYTES);
+    return sm_gpu_shape_label_bytes(s) + SM_ROMIX_ROW_BYTES + SM_GPU_TURNS * (SM_GPU_LABEL_BYTES + HIT_BYTES);
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -67,7 +66,7 @@ static cl_int allocate(struct sm_gpu_buffers *b, struct sm_gpu_queue *q, cl_cont
     if (rc == CL_SUCCESS)
         rc = create(q, context, CL_MEM_READ_WRITE, (uint64_t)b->width * SM_ROMIX_ROW_BYTES, &b->state);
     for (uint32_t i = 0; i < SM_GPU_TURNS && rc == CL_SUCCESS; i++) {
-        rc = create(q, context, CL_MEM_WRITE_ONLY, (uint64_t)b->width * LABEL_BYTES, &b->labels[i]);
+        rc = create(q, context, CL_MEM_WRITE_ONLY, (uint64_t)b->width * SM_GPU_LABEL_BYTES, &b->labels[i]);
         if (rc == CL_SUCCESS)
             rc = create(q, context, CL_MEM_READ_WRITE, (b->width + UINT64_C(1)) * HIT_BYTES, &b->hits[i]);
     }

@@ -7,7 +7,8 @@
 #include "gpu/queue.h"
 #include "kernels/shared/romix_job.h"
 
-#define SM_GPU_TURNS 2u /* batches under way: results of one travel while the next is computed */
+#define SM_GPU_TURNS       2u  /* batches under way: results of one travel while the next is computed */
+#define SM_GPU_LABEL_BYTES 16u /* of a result */
 
 struct sm_gpu_buffers {
     const struct sm_cl *cl;

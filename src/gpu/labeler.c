@@ -7,9 +7,11 @@
 #include "gpu/labeler_impl.h"
 #include "gpu/program.h"
 #include "util/clock.h"
+#include "util/log.h"
 
 #define LAUNCH_MS   100u /* display watchdogs start at 1-2 s; cancelling waits for a window of launches */
-#define FIRST_STEPS 16u  /* of a full-width launch of unknown speed */
+#define ANSWER_MS   60000u
+#define FIRST_STEPS 16u /* of a full-width launch of unknown speed */
 
 const char *const sm_gpu_stage_names[SM_GPU_STAGES] = {
     [SM_GPU_START] = "romix_start",
@@ -101,7 +103,29 @@ static sm_err open_context(struct sm_gpu_labeler *g, struct sm_errinfo *ei)
     cl_int rc = CL_SUCCESS;
     g->context = g->cl->CreateContext(NULL, 1, &g->dev.handle, NULL, NULL, &rc);
     if (!g->context || rc != CL_SUCCESS) return sm_cl_fail(ei, rc, "clCreateContext on %s", g->dev.info.name);
-    return sm_gpu_queue_init(&g->queue, g->cl, g->context, g->dev.handle, g->dev.info.name, ei);
+    return sm_gpu_queue_init(&g->queue, g->cl, g->context, g->dev.handle, g->dev.info.name,
+                             g->asked.answer_ms ? g->asked.answer_ms : ANSWER_MS, ei);
+}
+
+/* Host memory of the turns, pinned if the driver can. */
+static sm_err open_turns(struct sm_gpu_labeler *g, struct sm_errinfo *ei)
+{
+    const size_t labels_bytes = (size_t)SM_GPU_LABEL_BYTES * g->buf.width;
+    const size_t turn_bytes = labels_bytes + (1 + SM_GPU_HITS_READ) * sizeof(struct sm_romix_hit);
+    struct sm_errinfo why = {0};
+    uint8_t *at = NULL;
+    if (sm_gpu_host_init(&g->host, &g->queue, g->context, CL_MAP_READ, SM_GPU_TURNS * turn_bytes, &why)) {
+        sm_log(SM_LOG_DEBUG, "gpu", "no pinned memory", "device=\"%s\" why=\"%s\"", g->dev.info.id, why.text);
+        at = g->ordinary = calloc(SM_GPU_TURNS, turn_bytes);
+        if (!at) return sm_fail(ei, SM_E_NOMEM, "out of memory for the results of %s", g->dev.info.name);
+    } else {
+        at = g->host.at;
+    }
+    for (unsigned i = 0; i < SM_GPU_TURNS; i++, at += turn_bytes) {
+        g->turn[i].labels = at;
+        g->turn[i].records = (struct sm_romix_hit *)(void *)(at + labels_bytes);
+    }
+    return SM_OK;
 }
 
 static void start_pace(struct sm_gpu_labeler *g, const struct sm_gpu_labeler_cfg *c)
@@ -151,6 +175,8 @@ sm_err sm_gpu_labeler_new(const char *device_id, const struct sm_gpu_labeler_cfg
     if (err) goto out;
     err = set_arguments(g, ei);
     if (err) goto out;
+    err = open_turns(g, ei);
+    if (err) goto out;
     start_pace(g, cfg);
     err = sm_gpu_selftest(g, ei);
     if (err) goto out;
@@ -167,8 +193,14 @@ void sm_gpu_labeler_free(struct sm_gpu_labeler *g)
 {
     if (!g) return;
     if (g->queue.q) sm_gpu_queue_abandon(&g->queue);
+    if (atomic_load(&g->queue.hangs)) {
+        sm_gpu_keep(&g->kept);
+        return;
+    }
     release_program(g);
     sm_gpu_buffers_fini(&g->buf);
+    if (g->queue.q) sm_gpu_host_fini(&g->host, &g->queue);
+    free(g->ordinary);
     sm_gpu_queue_fini(&g->queue);
     if (g->context) (void)g->cl->ReleaseContext(g->context);
     free(g);

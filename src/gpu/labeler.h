@@ -78,7 +78,7 @@ typedef enum sm_gpu_probe {
  * silently changed; only memory adapts, downwards. */
 struct sm_gpu_labeler_cfg {
     uint32_t scrypt_n;         /* power of two, SM_SCRYPT_N_MIN … SM_SCRYPT_N_MAX */
-    uint64_t memory_cap_bytes; /* limit of all buffers together */
+    uint64_t memory_cap_bytes; /* limit of all buffers on the device together */
     uint64_t max_alloc_bytes;  /* limit of one buffer, below the device's own */
     sm_gpu_kernel kernel;
     uint32_t lookup_gap; /* 1 … 8: every gap-th row is stored */
@@ -87,6 +87,7 @@ struct sm_gpu_labeler_cfg {
     uint32_t interleave; /* labels per work item, 1 … 4; SM_GPU_KERNEL_ITEM only */
     uint32_t unroll;     /* double rounds of ChaCha in the code: 1 or 4 */
     uint32_t launch_ms;  /* longest single launch to aim for; default 100 */
+    uint32_t answer_ms;  /* a command not done after this long is taken for a driver that hangs; default 60 000 */
     sm_gpu_layout layout;
     sm_gpu_probe probe;
 };
@@ -96,7 +97,7 @@ struct sm_gpu_labeler_cfg {
  * SM_E_DEVICE (anything the driver refused, or a wrong answer: the text names index, expected and actual label). */
 SM_MUST_CHECK sm_err sm_gpu_labeler_new(const char *device_id, const struct sm_gpu_labeler_cfg *cfg,
                                         struct sm_gpu_labeler **out, struct sm_errinfo *ei);
-void sm_gpu_labeler_free(struct sm_gpu_labeler *g);
+void sm_gpu_labeler_free(struct sm_gpu_labeler *g);            /* one whose driver hangs is kept for ever */
 uint32_t sm_gpu_labeler_width(const struct sm_gpu_labeler *g); /* labels in flight */
 double sm_gpu_labeler_rate(const struct sm_gpu_labeler *g);    /* labels per second, seen while it was tested */
 /* What it does with what it was asked for: every member is set that has a meaning. */
@@ -116,10 +117,10 @@ struct sm_gpu_label_job {
     void *ctx;
 };
 
-/* The first 16 bytes of each label to `out`. SM_E_ARG, SM_E_DEVICE (the labeler is then of no further use),
- * SM_E_CANCELLED (noticed between launches); `out` is garbage then, and nothing writes to it after the return. Two
- * batches are under way at any time, so that the device computes while the results of the one before travel. Sleeps until
- * they are there. One call at a time per labeler; different labelers run in parallel. */
+/* The first 16 bytes of each label to `out`. SM_E_ARG, SM_E_DEVICE (the labeler is then of no further use; a driver that
+ * hangs is given up), SM_E_CANCELLED (noticed between launches); `out` is garbage then. The device itself never writes
+ * to it. Two batches are under way at any time, so that the device computes while the results of the one before travel.
+ * Sleeps until they are there. One call at a time per labeler; different labelers run in parallel. */
 SM_MUST_CHECK sm_err sm_gpu_labeler_run(struct sm_gpu_labeler *g, const struct sm_gpu_label_job *job,
                                         const struct sm_cancel *cancel, uint8_t *out, struct sm_errinfo *ei);
 

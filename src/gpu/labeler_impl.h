@@ -9,6 +9,7 @@
 
 #include "gpu/buffers.h"
 #include "gpu/device.h"
+#include "gpu/host.h"
 #include "gpu/kernel.h"
 #include "gpu/queue.h"
 
@@ -22,11 +23,13 @@ typedef enum sm_gpu_stage {
 
 #define SM_GPU_HITS_READ 15u /* hits that are read with every batch; the search for a nonce has far fewer */
 
-/* A batch under way. `records` belongs to the device until its read has ended. */
+/* A batch under way. What the device reads and writes stands here until its last command has ended. */
 struct sm_gpu_turn {
-    struct sm_romix_job job; /* uploaded without waiting, so it stays as it is until the turn comes again */
-    struct sm_romix_hit records[1 + SM_GPU_HITS_READ];
-    bool open; /* hits are still to be collected */
+    struct sm_romix_job job;
+    uint8_t *labels;              /* 16 bytes each, a width of them */
+    struct sm_romix_hit *records; /* a header and SM_GPU_HITS_READ hits */
+    uint64_t last;                /* commands of the queue up to its end */
+    uint8_t *out;                 /* the caller's, for the labels; NULL: nothing is under way */
 };
 
 struct sm_gpu_labeler {
@@ -39,11 +42,15 @@ struct sm_gpu_labeler {
     cl_program program;
     cl_kernel kernel[SM_GPU_STAGES];
     struct sm_gpu_buffers buf;
+    struct sm_gpu_host host;                /* of the turns */
+    void *ordinary;                         /* the same, where nothing can be pinned */
     struct sm_gpu_pace pace[SM_GPU_STAGES]; /* of FILL and MIX */
     struct sm_gpu_turn turn[SM_GPU_TURNS];
-    double labels_per_s; /* seen by the self-test */
-    bool lost;           /* the device failed: nothing more is asked of it */
-    char what[160];      /* sm_gpu_labeler_describe */
+    double labels_per_s;     /* seen by the self-test */
+    bool lost;               /* the device failed: nothing more is asked of it */
+    struct sm_gpu_kept kept; /* when it hangs, */
+    void *kept_hits;         /* with what it may still write to */
+    char what[160];          /* sm_gpu_labeler_describe */
 };
 
 extern const char *const sm_gpu_stage_names[SM_GPU_STAGES];

@@ -5,7 +5,6 @@
 #include "gpu/labeler_impl.h"
 #include "util/bytes.h"
 
-#define LABEL_BYTES      16u
 #define LONE_GROUP_STEPS 1024u /* one group alone: milliseconds on anything */
 
 /* The first arguments behind those that labeler.c sets. */
@@ -60,7 +59,7 @@ static sm_err read_back(struct sm_gpu_labeler *g, cl_mem from, size_t offset, si
     return sm_gpu_queue_push(&g->queue, rc, ev, NULL, 0, "clEnqueueReadBuffer", ei);
 }
 
-/* Enqueues one batch; `out` and the turn's records are written once the queue has drained. */
+/* Enqueues one batch. Its reads wait behind its last launch, on the device. */
 static sm_err enqueue_batch(struct sm_gpu_labeler *g, unsigned turn, const struct sm_cancel *cancel, uint8_t *out,
                             struct sm_errinfo *ei)
 {
@@ -76,12 +75,13 @@ static sm_err enqueue_batch(struct sm_gpu_labeler *g, unsigned turn, const struc
     if (!err) err = launch_steps(g, SM_GPU_FILL, count, cancel, ei);
     if (!err) err = launch_steps(g, SM_GPU_MIX, count, cancel, ei);
     if (!err) err = launch(g, SM_GPU_FINISH, count, 0, ei);
-    if (!err) err = read_back(g, g->buf.labels[turn], 0, (size_t)count * LABEL_BYTES, out, ei);
+    if (!err) err = read_back(g, g->buf.labels[turn], 0, (size_t)count * SM_GPU_LABEL_BYTES, t->labels, ei);
     if (!err) {
         const uint32_t records = 1 + (count < SM_GPU_HITS_READ ? count : SM_GPU_HITS_READ);
         err = read_back(g, g->buf.hits[turn], 0, records * sizeof t->records[0], t->records, ei);
     }
-    t->open = !err;
+    t->last = g->queue.pushed;
+    t->out = err ? NULL : out;
     return err;
 }
 
@@ -99,19 +99,23 @@ static sm_err tell(const struct sm_gpu_labeler *g, const struct sm_gpu_label_job
     return SM_OK;
 }
 
-/* Hands out the hits of a batch whose reads have ended, reading those that the records have no room for. */
+/* Waits for a batch, if one is under way, and hands out its labels and hits, reading those hits that the records have no
+ * room for. */
 static sm_err collect(struct sm_gpu_labeler *g, unsigned turn, const struct sm_gpu_label_job *job,
                       struct sm_errinfo *ei)
 {
     struct sm_gpu_turn *t = &g->turn[turn];
-    if (!t->open) return SM_OK;
-    t->open = false;
+    if (!t->out) return SM_OK;
+    sm_err err = sm_gpu_queue_wait(&g->queue, t->last, ei);
+    if (err) return err;
+    memcpy(t->out, t->labels, (size_t)t->job.count * SM_GPU_LABEL_BYTES);
+    t->out = NULL;
     const uint32_t n = t->records[0].label, near = n < SM_GPU_HITS_READ ? n : SM_GPU_HITS_READ;
     if (n > t->job.count)
         return sm_fail(ei, SM_E_DEVICE, "%s (%s) reports %" PRIu32 " labels below the threshold among %" PRIu32,
                        g->dev.info.id, g->dev.info.name, n, t->job.count);
     if (!job->threshold) return SM_OK;
-    sm_err err = tell(g, job, t, t->records + 1, near, ei);
+    err = tell(g, job, t, t->records + 1, near, ei);
     if (err || n == near) return err;
     struct sm_romix_hit *rest = malloc((n - near) * sizeof *rest);
     if (!rest) return sm_fail(ei, SM_E_NOMEM, "out of memory for %" PRIu32 " labels below the threshold", n);
@@ -119,7 +123,10 @@ static sm_err collect(struct sm_gpu_labeler *g, unsigned turn, const struct sm_g
     if (!err) err = sm_gpu_queue_drain(&g->queue, ei);
     if (err) sm_gpu_queue_abandon(&g->queue); /* nothing may write to `rest` any more */
     if (!err) err = tell(g, job, t, rest, n - near, ei);
-    free(rest);
+    if (atomic_load(&g->queue.hangs))
+        g->kept_hits = rest;
+    else
+        free(rest);
     return err;
 }
 
@@ -146,17 +153,15 @@ sm_err sm_gpu_labeler_run(struct sm_gpu_labeler *g, const struct sm_gpu_label_jo
     sm_err err = SM_OK;
     unsigned turn = 0;
     for (size_t done = 0; done < job->count && !err; turn = (turn + 1) % SM_GPU_TURNS) {
-        /* The batch before the last has ended: the last one alone is more commands than the queue's window. */
         err = collect(g, turn, job, ei);
         if (err) break;
         describe_batch(&g->turn[turn].job, g, job, done);
-        err = enqueue_batch(g, turn, cancel, out + done * LABEL_BYTES, ei);
+        err = enqueue_batch(g, turn, cancel, out + done * SM_GPU_LABEL_BYTES, ei);
         done += g->turn[turn].job.count;
     }
-    if (!err) err = sm_gpu_queue_drain(&g->queue, ei);
     for (unsigned i = 0; i < SM_GPU_TURNS && !err; i++) err = collect(g, (turn + i) % SM_GPU_TURNS, job, ei);
-    if (err) sm_gpu_queue_abandon(&g->queue); /* nothing may write to `out` after the return */
-    for (unsigned i = 0; i < SM_GPU_TURNS; i++) g->turn[i].open = false;
+    if (err) sm_gpu_queue_abandon(&g->queue);
+    for (unsigned i = 0; i < SM_GPU_TURNS; i++) g->turn[i].out = NULL;
     if (err == SM_E_DEVICE) g->lost = true;
     return err;
 }

@@ -1,35 +1,17 @@
 #include "gpu/queue.h"
 
+#include <pthread.h>
+
 #include "util/clock.h"
 
 #define NAP_MIN_NS UINT64_C(20000)
 #define NAP_MAX_NS (2 * SM_NS_PER_MS)
 
-/* Naps are an eighth of the time waited so far. The wait at the end costs nothing; it is what makes results visible. Some
- * drivers leave it at success when a command failed: the event knows better. */
-cl_int sm_gpu_wait(const struct sm_cl *cl, cl_event ev)
-{
-    const uint64_t start = sm_clock_ns();
-    cl_int status = CL_QUEUED;
-    while (cl->GetEventInfo(ev, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL) == CL_SUCCESS) {
-        if (status < 0) return status;
-        if (status == CL_COMPLETE) break;
-        const uint64_t nap = (sm_clock_ns() - start) / 8;
-        sm_clock_sleep_ns(nap < NAP_MIN_NS ? NAP_MIN_NS : nap > NAP_MAX_NS ? NAP_MAX_NS : nap);
-    }
-    const cl_int rc = cl->WaitForEvents(1, &ev);
-    if (rc != CL_SUCCESS &&
-        cl->GetEventInfo(ev, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL) == CL_SUCCESS &&
-        status < 0)
-        return status; /* the wait says only that an event failed */
-    return rc;
-}
-
 sm_err sm_gpu_queue_init(struct sm_gpu_queue *q, const struct sm_cl *cl, cl_context context, cl_device_id dev,
-                         const char *device, struct sm_errinfo *ei)
+                         const char *device, uint32_t answer_ms, struct sm_errinfo *ei)
 {
     cl_int rc = CL_SUCCESS;
-    *q = (struct sm_gpu_queue){.cl = cl, .device = device};
+    *q = (struct sm_gpu_queue){.cl = cl, .device = device, .answer_ns = answer_ms * SM_NS_PER_MS};
     q->q = cl->CreateCommandQueue(context, dev, 0, &rc);
     return q->q && rc == CL_SUCCESS ? SM_OK : sm_cl_fail(ei, rc, "clCreateCommandQueue on %s", device);
 }
@@ -38,6 +20,7 @@ void sm_gpu_queue_fini(struct sm_gpu_queue *q)
 {
     if (!q->q) return;
     sm_gpu_queue_abandon(q);
+    if (atomic_load(&q->hangs)) return;
     (void)q->cl->ReleaseCommandQueue(q->q);
     q->q = NULL;
 }
@@ -65,24 +48,68 @@ static void nap(const struct sm_gpu_queue *q, const struct sm_gpu_pace *pace, ui
     if (most > passed + SM_NS_PER_MS) sm_clock_sleep_ns(most - passed);
 }
 
+/* Sleeps until the command behind `ev` has ended. Many drivers spin inside clWaitForEvents, so this asks, and sleeps an
+ * eighth of the time waited so far in between. *out: CL_COMPLETE, what the command says is wrong, or CL_QUEUED when the
+ * driver does not tell; false: no end. */
+static bool doze(const struct sm_gpu_queue *q, cl_event ev, cl_int *out)
+{
+    const uint64_t start = sm_clock_ns();
+    for (;;) {
+        *out = CL_QUEUED;
+        const cl_int rc = q->cl->GetEventInfo(ev, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof *out, out, NULL);
+        if (rc != CL_SUCCESS || *out <= CL_COMPLETE) return true;
+        const uint64_t waited = sm_clock_ns() - start, pause = waited / 8;
+        if (waited > q->answer_ns) return false;
+        sm_clock_sleep_ns(pause < NAP_MIN_NS ? NAP_MIN_NS : pause > NAP_MAX_NS ? NAP_MAX_NS : pause);
+    }
+}
+
+/* After doze: the wait makes results visible. It says only that an event failed; the event knows why. Some drivers leave
+ * the wait at success. */
+static cl_int outcome(const struct sm_gpu_queue *q, cl_event ev, cl_int dozed)
+{
+    if (dozed < 0) return dozed;
+    cl_int status = CL_COMPLETE;
+    const cl_int rc = q->cl->WaitForEvents(1, &ev);
+    if (rc == CL_SUCCESS && dozed == CL_COMPLETE) return CL_SUCCESS;
+    if (q->cl->GetEventInfo(ev, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL) == CL_SUCCESS &&
+        status < 0)
+        return status;
+    return rc;
+}
+
 static sm_err wait_oldest(struct sm_gpu_queue *q, struct sm_errinfo *ei)
 {
-    cl_event ev = q->window[q->first].ev;
-    struct sm_gpu_pace *pace = q->window[q->first].pace;
-    const uint32_t steps = q->window[q->first].steps;
-    q->first = (q->first + 1) % SM_GPU_WINDOW;
-    q->n--;
+    const uint32_t at = q->ended % SM_GPU_IN_FLIGHT, steps = q->flight[at].steps;
+    const cl_event ev = q->flight[at].ev;
+    struct sm_gpu_pace *pace = q->flight[at].pace;
 
     nap(q, pace, steps);
-    sm_err err = SM_OK;
-    const cl_int rc = sm_gpu_wait(q->cl, ev);
-    if (rc != CL_SUCCESS) err = sm_cl_fail(ei, rc, "%s failed at its work", q->device);
+    cl_int status;
+    if (!doze(q, ev, &status)) {
+        atomic_store(&q->hangs, true);
+        return sm_fail(ei, SM_E_DEVICE, "%s hangs: a command was not done after %.1f s", q->device,
+                       1e-9 * (double)q->answer_ns);
+    }
+    const cl_int rc = outcome(q, ev, status);
     (void)q->cl->ReleaseEvent(ev);
+    q->ended++;
+    q->launches -= steps > 0;
 
     const uint64_t now = sm_clock_ns();
-    if (!err && pace) pace_learn(pace, steps, now - q->last_done_ns);
+    if (rc == CL_SUCCESS && pace) pace_learn(pace, steps, now - q->last_done_ns);
     q->last_done_ns = now;
-    return err;
+    return rc == CL_SUCCESS ? SM_OK : sm_cl_fail(ei, rc, "%s failed at its work", q->device);
+}
+
+/* Drivers may otherwise collect commands until somebody waits. */
+static sm_err flush(struct sm_gpu_queue *q, struct sm_errinfo *ei)
+{
+    if (!q->unflushed) return SM_OK;
+    const cl_int rc = q->cl->Flush(q->q);
+    if (rc != CL_SUCCESS) return sm_cl_fail(ei, rc, "clFlush on %s", q->device);
+    q->unflushed = false;
+    return SM_OK;
 }
 
 sm_err sm_gpu_queue_push(struct sm_gpu_queue *q, cl_int rc, cl_event ev, struct sm_gpu_pace *pace, uint32_t steps,
@@ -90,30 +117,46 @@ sm_err sm_gpu_queue_push(struct sm_gpu_queue *q, cl_int rc, cl_event ev, struct 
 {
     if (rc != CL_SUCCESS) return sm_cl_fail(ei, rc, "%s on %s", what, q->device);
     if (!ev) return sm_fail(ei, SM_E_DEVICE, "%s on %s: the driver gave no event", what, q->device);
-    if (q->n == 0) q->last_done_ns = sm_clock_ns();
-    const uint32_t at = (q->first + q->n) % SM_GPU_WINDOW;
-    q->window[at].ev = ev;
-    q->window[at].pace = pace;
-    q->window[at].steps = steps;
-    q->n++;
-    rc = q->cl->Flush(q->q); /* drivers may otherwise collect commands until somebody waits */
-    if (rc != CL_SUCCESS) return sm_cl_fail(ei, rc, "clFlush on %s", q->device);
-    return q->n == SM_GPU_WINDOW ? wait_oldest(q, ei) : SM_OK;
+    if (q->pushed == q->ended) q->last_done_ns = sm_clock_ns();
+    const uint32_t at = q->pushed++ % SM_GPU_IN_FLIGHT;
+    q->flight[at].ev = ev;
+    q->flight[at].pace = pace;
+    q->flight[at].steps = steps;
+    q->launches += steps > 0;
+    q->unflushed = true;
+    const bool full = q->pushed - q->ended == SM_GPU_IN_FLIGHT;
+    sm_err err = steps || full ? flush(q, ei) : SM_OK;
+    if (!err && full) err = wait_oldest(q, ei);
+    while (!err && q->launches > SM_GPU_LAUNCHES) err = wait_oldest(q, ei);
+    return err;
+}
+
+sm_err sm_gpu_queue_wait(struct sm_gpu_queue *q, uint64_t n, struct sm_errinfo *ei)
+{
+    sm_err err = q->ended < n ? flush(q, ei) : SM_OK;
+    while (!err && q->ended < n) err = wait_oldest(q, ei);
+    return err;
 }
 
 sm_err sm_gpu_queue_drain(struct sm_gpu_queue *q, struct sm_errinfo *ei)
 {
-    sm_err err = SM_OK;
-    while (q->n && !err) err = wait_oldest(q, ei);
-    if (err) sm_gpu_queue_abandon(q);
-    return err;
+    return sm_gpu_queue_wait(q, q->pushed, ei);
 }
 
+/* The last call is for commands of which there is no event; with the others done it cannot take long. */
 void sm_gpu_queue_abandon(struct sm_gpu_queue *q)
 {
-    (void)q->cl->Finish(q->q);
-    for (; q->n; q->n--) {
-        (void)q->cl->ReleaseEvent(q->window[q->first].ev);
-        q->first = (q->first + 1) % SM_GPU_WINDOW;
-    }
+    (void)flush(q, NULL);
+    while (q->ended < q->pushed && !atomic_load(&q->hangs)) (void)wait_oldest(q, NULL);
+    if (!atomic_load(&q->hangs)) (void)q->cl->Finish(q->q);
+}
+
+void sm_gpu_keep(struct sm_gpu_kept *k)
+{
+    static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+    static struct sm_gpu_kept *all;
+    (void)pthread_mutex_lock(&mu);
+    k->next = all;
+    all = k;
+    (void)pthread_mutex_unlock(&mu);
 }

@@ -16,7 +16,7 @@ sm_err sm_gpu_scan_put(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, cl_
 {
     cl_event ev = NULL;
     const cl_int rc = g->cl->EnqueueWriteBuffer(l->queue.q, to, CL_FALSE, 0, n, p, 0, NULL, &ev);
-    return sm_gpu_scan_push(&l->queue, rc, ev, "clEnqueueWriteBuffer", ei);
+    return sm_gpu_queue_push(&l->queue, rc, ev, NULL, 0, "clEnqueueWriteBuffer", ei);
 }
 
 static sm_err get(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, cl_mem from, void *p, size_t n,
@@ -24,8 +24,8 @@ static sm_err get(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, cl_mem f
 {
     cl_event ev = NULL;
     const cl_int rc = g->cl->EnqueueReadBuffer(l->queue.q, from, CL_FALSE, 0, n, p, 0, NULL, &ev);
-    sm_err err = sm_gpu_scan_push(&l->queue, rc, ev, "clEnqueueReadBuffer", ei);
-    return err ? err : sm_gpu_scan_drain(&l->queue, ei);
+    sm_err err = sm_gpu_queue_push(&l->queue, rc, ev, NULL, 0, "clEnqueueReadBuffer", ei);
+    return err ? err : sm_gpu_queue_drain(&l->queue, ei);
 }
 
 static sm_err launch_kernel(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, cl_kernel kernel, size_t groups,
@@ -34,7 +34,7 @@ static sm_err launch_kernel(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l
     const size_t local = g->cfg.wg_items, global = groups * local;
     cl_event ev = NULL;
     const cl_int rc = g->cl->EnqueueNDRangeKernel(l->queue.q, kernel, 1, NULL, &global, &local, 0, NULL, &ev);
-    return sm_gpu_scan_push(&l->queue, rc, ev, what, ei);
+    return sm_gpu_queue_push(&l->queue, rc, ev, NULL, 0, what, ei);
 }
 
 /* Witnesses of a launch: somewhere in it, never more than it has. */
@@ -160,8 +160,8 @@ static sm_err take_lane(struct sm_gpu_scanner *g, unsigned lane, size_t labels_n
 /* After the last command of a call. */
 static sm_err end_call(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, sm_err err, struct sm_errinfo *ei)
 {
-    if (!err) err = sm_gpu_scan_drain(&l->queue, ei);
-    if (err) sm_gpu_scan_abandon(&l->queue); /* nothing may read the labels after the return */
+    if (!err) err = sm_gpu_queue_drain(&l->queue, ei);
+    if (err) sm_gpu_queue_abandon(&l->queue); /* nothing may read the labels after the return */
     if (err) atomic_store(&g->lost, true);
     return err;
 }

@@ -1,7 +1,6 @@
 #include "gpu/scanner.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +8,10 @@
 #include "gpu/kernel.h"
 #include "gpu/program.h"
 #include "gpu/scanner_impl.h"
-#include "util/clock.h"
 
 #define LABELS_GPU 524288u /* default: 8 MiB, so that a transfer is long against what its commands cost */
 #define LABELS_CPU 16384u  /* default: processors are slow, and nothing is transferred */
 #define ANSWER_MS  60000u  /* default: launches take a tenth of a second, their first one a little longer */
-#define PAGE       4096u   /* alignment of direct I/O */
 
 /* Entries of the candidates' queue: what is left over, fewer than there are items, and what comes before the next look:
  * two per item of the bitsliced kernel on average, an eighth with tables. */
@@ -74,8 +71,7 @@ static sm_err make_lane(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, st
     l->hits.found = calloc(SM_GPU_SCAN_HITS_MAX, sizeof *l->hits.found);
     l->hits.keys = calloc(SM_GPU_SCAN_HITS_MAX, sizeof *l->hits.keys);
     if (!l->hits.found || !l->hits.keys) return sm_fail(ei, SM_E_NOMEM, "out of memory for the hits of a device");
-    l->queue.answer_ns = g->cfg.answer_ms * SM_NS_PER_MS;
-    sm_err err = sm_gpu_scan_queue_init(&l->queue, g->cl, g->context, g->dev.handle, g->dev.info.name, ei);
+    sm_err err = sm_gpu_queue_init(&l->queue, g->cl, g->context, g->dev.handle, g->dev.info.name, g->cfg.answer_ms, ei);
     if (!err) err = make_kernel(g, "scan_labels", &l->kernel, ei);
     if (!err) err = make_buffer(g, CL_MEM_READ_ONLY, sizeof(struct sm_scan_launch), &l->job, ei);
     if (!err) err = make_buffer(g, CL_MEM_READ_ONLY, (size_t)16 * g->cfg.labels_max, &l->labels, ei);
@@ -95,7 +91,7 @@ static void release(const struct sm_cl *cl, cl_mem m)
 
 static void free_lane(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l)
 {
-    sm_gpu_scan_queue_fini(&l->queue);
+    sm_gpu_queue_fini(&l->queue);
     if (l->kernel) (void)g->cl->ReleaseKernel(l->kernel);
     if (l->slice) (void)g->cl->ReleaseKernel(l->slice);
     release(g->cl, l->job);
@@ -208,16 +204,6 @@ sm_err sm_gpu_scanner_new(const char *device_id, const struct sm_gpu_scanner_cfg
     return SM_OK;
 }
 
-static void unpin(struct sm_gpu_scanner *g)
-{
-    struct sm_gpu_scan_queue *q = &g->lane[0].queue;
-    if (g->pinned_at && g->cl->EnqueueUnmapMemObject(q->q, g->pinned, g->pinned_at, 0, NULL, NULL) == CL_SUCCESS)
-        (void)g->cl->Finish(q->q);
-    release(g->cl, g->pinned);
-    g->pinned = NULL;
-    g->pinned_at = NULL;
-}
-
 bool sm_gpu_scanner_hangs(const struct sm_gpu_scanner *g)
 {
     bool hangs = false;
@@ -225,25 +211,14 @@ bool sm_gpu_scanner_hangs(const struct sm_gpu_scanner *g)
     return hangs;
 }
 
-/* Where scanners end that cannot be freed. */
-static void keep(struct sm_gpu_scanner *g)
-{
-    static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
-    static struct sm_gpu_scanner *hanging;
-    (void)pthread_mutex_lock(&mu);
-    g->next_hanging = hanging;
-    hanging = g;
-    (void)pthread_mutex_unlock(&mu);
-}
-
 void sm_gpu_scanner_free(struct sm_gpu_scanner *g)
 {
     if (!g) return;
     if (sm_gpu_scanner_hangs(g)) {
-        keep(g);
+        sm_gpu_keep(&g->kept);
         return;
     }
-    if (g->pinned) unpin(g);
+    if (g->pinned.mem) sm_gpu_host_fini(&g->pinned, &g->lane[0].queue);
     for (unsigned i = 0; i < SM_GPU_SCAN_LANES; i++) free_lane(g, &g->lane[i]);
     release(g->cl, g->keys);
     release(g->cl, g->lazy);
@@ -254,23 +229,10 @@ void sm_gpu_scanner_free(struct sm_gpu_scanner *g)
 
 sm_err sm_gpu_scanner_pin(struct sm_gpu_scanner *g, size_t bytes, uint8_t **out, struct sm_errinfo *ei)
 {
-    if (g->pinned) return sm_fail(ei, SM_E_STATE, "%s has given memory already", g->dev.info.id);
-    sm_err err = make_buffer(g, CL_MEM_READ_ONLY | CL_MEM_ALLOC_HOST_PTR, bytes + PAGE, &g->pinned, ei);
-    if (err) {
-        release(g->cl, g->pinned);
-        g->pinned = NULL;
-        return err;
-    }
-    cl_int rc = CL_SUCCESS;
-    g->pinned_at = g->cl->EnqueueMapBuffer(g->lane[0].queue.q, g->pinned, CL_TRUE, CL_MAP_WRITE, 0, bytes + PAGE, 0,
-                                           NULL, NULL, &rc);
-    if (!g->pinned_at || rc != CL_SUCCESS) {
-        g->pinned_at = NULL;
-        unpin(g);
-        return sm_cl_fail(ei, rc, "mapping %zu bytes for %s", bytes, g->dev.info.name);
-    }
-    *out = (uint8_t *)g->pinned_at + (PAGE - (uintptr_t)g->pinned_at % PAGE) % PAGE;
-    return SM_OK;
+    if (g->pinned.mem) return sm_fail(ei, SM_E_STATE, "%s has given memory already", g->dev.info.id);
+    const sm_err err = sm_gpu_host_init(&g->pinned, &g->lane[0].queue, g->context, CL_MAP_WRITE, bytes, ei);
+    if (!err) *out = g->pinned.at;
+    return err;
 }
 
 size_t sm_gpu_scanner_labels_max(const struct sm_gpu_scanner *g)
@@ -299,8 +261,8 @@ sm_err sm_gpu_scanner_set_job(struct sm_gpu_scanner *g, const struct sm_scan_job
     sm_gpu_scan_lazy_keys(job, keys + keys_bytes);
     sm_err err = sm_gpu_scan_put(g, l, g->keys, keys, keys_bytes, ei);
     if (!err) err = sm_gpu_scan_put(g, l, g->lazy, keys + keys_bytes, lazy_bytes, ei);
-    if (!err) err = sm_gpu_scan_drain(&l->queue, ei);
-    if (err) sm_gpu_scan_abandon(&l->queue); /* nothing may read the keys after the return */
+    if (!err) err = sm_gpu_queue_drain(&l->queue, ei);
+    if (err) sm_gpu_queue_abandon(&l->queue); /* nothing may read the keys after the return */
     if (sm_gpu_scanner_hangs(g))
         g->kept_keys = keys;
     else

@@ -2,7 +2,6 @@
  *
  *   scanner.c       making it, its job
  *   scan_lane.c     a scan on one lane
- *   scan_queue.c    commands in flight, and sleeping until they are done
  *   scan_keys.c     keys as the kernels want them
  *   scan_confirm.c  what the device says against the processor; the self-test */
 #ifndef SM_GPU_SCANNER_IMPL_H
@@ -11,6 +10,8 @@
 #include <stdatomic.h>
 
 #include "gpu/device.h"
+#include "gpu/host.h"
+#include "gpu/queue.h"
 #include "gpu/scanner.h"
 #include "kernels/shared/scan_job.h"
 
@@ -26,20 +27,8 @@ struct sm_gpu_scan_hits {
     size_t n;
 };
 
-/* An in-order queue and all commands since it was last empty. */
-#define SM_GPU_SCAN_IN_FLIGHT 8u
-struct sm_gpu_scan_queue {
-    const struct sm_cl *cl;
-    const char *device; /* name for messages; borrowed */
-    cl_command_queue q;
-    cl_event events[SM_GPU_SCAN_IN_FLIGHT];
-    unsigned n;
-    uint64_t answer_ns; /* see sm_gpu_scanner_cfg.answer_ms */
-    atomic_bool hangs;  /* nothing more is asked of it, not even whether it is done */
-};
-
 struct sm_gpu_scan_lane {
-    struct sm_gpu_scan_queue queue;
+    struct sm_gpu_queue queue;
     cl_kernel kernel, slice; /* slice: bitsliced kind only */
     cl_mem job, labels, bits, counts, found;
     struct sm_gpu_scan_hits hits; /* of a launch, as the device gave them, then sorted */
@@ -55,13 +44,12 @@ struct sm_gpu_scanner {
     cl_context context;
     cl_program program;
     cl_mem keys, lazy;
-    cl_mem pinned;
-    void *pinned_at;
+    struct sm_gpu_host pinned;
     struct sm_gpu_scan_lane lane[SM_GPU_SCAN_LANES];
     const struct sm_scan_job *job;
     struct sm_gpu_scanner_cfg cfg; /* as chosen: nothing is 0 */
     uint32_t compute_units;
-    struct sm_gpu_scanner *next_hanging;
+    struct sm_gpu_kept kept;       /* when it hangs */
     void *kept_keys, *kept_labels; /* of a driver that hangs, and may still read them */
     atomic_bool lost;              /* it failed or lied: nothing more is asked of it */
     char what[96];
@@ -72,18 +60,6 @@ size_t sm_gpu_scan_key_bytes(sm_gpu_scan_kind kind);
 void sm_gpu_scan_keys(sm_gpu_scan_kind kind, const struct sm_scan_job *job, uint8_t *out);
 /* 16 * SM_SCAN_LAZY_ROWS * 16 bytes per group. */
 void sm_gpu_scan_lazy_keys(const struct sm_scan_job *job, uint8_t *out);
-
-SM_MUST_CHECK sm_err sm_gpu_scan_queue_init(struct sm_gpu_scan_queue *q, const struct sm_cl *cl, cl_context context,
-                                            cl_device_id dev, const char *device, struct sm_errinfo *ei);
-void sm_gpu_scan_queue_fini(struct sm_gpu_scan_queue *q); /* waits for whatever is in flight; accepts a zeroed one */
-/* Takes over the event of a command just enqueued, or reports why there is none: `rc` and `ev` as the enqueue call left
- * them. */
-SM_MUST_CHECK sm_err sm_gpu_scan_push(struct sm_gpu_scan_queue *q, cl_int rc, cl_event ev, const char *what,
-                                      struct sm_errinfo *ei);
-/* Sleeps until all commands are done; the first failure is returned. */
-SM_MUST_CHECK sm_err sm_gpu_scan_drain(struct sm_gpu_scan_queue *q, struct sm_errinfo *ei);
-/* Waits until nothing is in flight and drops all events, whatever their outcome. */
-void sm_gpu_scan_abandon(struct sm_gpu_scan_queue *q);
 
 /* `p` is read until the queue has drained. */
 SM_MUST_CHECK sm_err sm_gpu_scan_put(struct sm_gpu_scanner *g, struct sm_gpu_scan_lane *l, cl_mem to, const void *p,

@@ -91,8 +91,11 @@ static void fail_every_call(const char *function, const char *action)
         rule(function, k, action);
         sm_err err = open_with(&cfg, &g, &ei);
         if (!err) err = gpu_run_full(g, commitment, 0, 20, NULL, out, &ei);
-        if (!err && shim_calls(function) < k) { /* how often an event is asked depends on how long it takes */
+        /* How often an event is asked depends on how long it takes; and the last buffer, which would be pinned, may be
+         * ordinary memory. */
+        if (!err && (shim_calls(function) < k || (k == n && strcmp(function, "clCreateBuffer") == 0))) {
             sm_gpu_labeler_free(g);
+            cr_assert_eq(shim_live(), 0, "%s call %ld: %ld objects leaked", function, k, shim_live());
             continue;
         }
         cr_assert_eq(err, SM_E_DEVICE, "%s call %ld of %ld: %s", function, k, n, sm_err_name(err));
@@ -199,6 +202,54 @@ Test(faults, allocation_shrinks_until_it_succeeds)
     cr_assert_eq(open_with(&wide, &g, &ei), SM_E_DEVICE);
     cr_assert_not_null(strstr(ei.text, "CL_MEM_OBJECT_ALLOCATION_FAILURE"), "%s", ei.text);
     cr_assert_eq(shim_live(), 0);
+}
+
+Test(faults, a_driver_without_pinned_memory_does_as_well)
+{
+    shim();
+    static const char *const refuse[] = {"clEnqueueMapBuffer:1=-12", "clEnqueueMapBuffer:1=null",
+                                         "clCreateBuffer:8=-4"};
+    for (size_t i = 0; i < sizeof refuse / sizeof refuse[0]; i++) {
+        struct sm_gpu_labeler *g;
+        struct sm_errinfo ei;
+        rules(refuse[i]);
+        cr_assert_eq(open_with(&cfg, &g, &ei), SM_OK, "%s: %s", refuse[i], ei.text);
+        cr_assert_geq(shim_calls(i < 2 ? "clEnqueueMapBuffer" : "clCreateBuffer"), i < 2 ? 1 : 8);
+        gpu_check_range(g, N, 5, 21);
+        sm_gpu_labeler_free(g);
+        cr_assert_eq(shim_live(), 0, "%s: %ld objects leaked", refuse[i], shim_live());
+    }
+}
+
+/* Found at its self-test, and in the middle of work; what the caller gave is the caller's again. */
+Test(faults, a_device_that_hangs_is_given_up)
+{
+#ifdef __SANITIZE_THREAD__
+    cr_skip_test("PoCL's threads race its own destructors at the end of a process that keeps a context");
+#endif
+    shim();
+    struct sm_gpu_labeler *g;
+    struct sm_errinfo ei;
+    struct sm_gpu_labeler_cfg c = cfg;
+    c.answer_ms = 50;
+    rules("clGetEventInfo:1+=running");
+    cr_assert_eq(open_with(&c, &g, &ei), SM_E_DEVICE);
+    cr_assert_not_null(strstr(ei.text, "hangs"), "%s", ei.text);
+
+    static const char *const when[] = {"clGetEventInfo:1+=running", "clGetEventInfo:12+=running"};
+    for (size_t i = 0; i < sizeof when / sizeof when[0]; i++) {
+        uint8_t *out = malloc(20 * 32);
+        rules("unknown:1=0");
+        c.answer_ms = 3000; /* the first launches of PoCL compile */
+        cr_assert_eq(open_with(&c, &g, &ei), SM_OK, "%s", ei.text);
+        rules(when[i]);
+        cr_assert_eq(gpu_run_full(g, commitment, 0, 20, NULL, out, &ei), SM_E_DEVICE);
+        cr_assert_not_null(strstr(ei.text, "hangs"), "%s", ei.text);
+        rules("");
+        cr_assert_eq(gpu_run_full(g, commitment, 0, 1, NULL, out, &ei), SM_E_DEVICE, "used again");
+        sm_gpu_labeler_free(g);
+        free(out);
+    }
 }
 
 /* The self-test reads labels and hits, twice: of one label, then of a full width. */

@@ -43,9 +43,11 @@ void sm_bench_row_start(struct sm_bench_row *row, const char *stage, const char 
 /* The tightest bound, or NULL. */
 const struct sm_bench_bound *sm_bench_row_bound(const struct sm_bench_row *row);
 
-/* Labels on the CPU. variant NULL = best; threads 0 = all. Bounds: alu (rows in L1), memory (the row traffic alone). */
-SM_MUST_CHECK sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, unsigned threads, double seconds,
-                                       const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei);
+/* Labels on the CPU. variant NULL = best; threads 0 = all. As it is tuned, after tuning it for at most tune_seconds when
+ * that was never done with so many threads. Bounds: alu (rows in L1), memory (the row traffic alone). */
+SM_MUST_CHECK sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, unsigned threads, double tune_seconds,
+                                       double seconds, const struct sm_cancel *cancel, struct sm_bench_row *out,
+                                       struct sm_errinfo *ei);
 /* Labels on an OpenCL device. `kernel` NULL: as it is tuned, after tuning it for at most tune_seconds when no row is known
  * (0: not at all); else "item", "quad", "fetch", as suits the device but for the kernel. Bounds, measured on the device:
  * alu (the same code, all rows in a cache), memory (the same rows stored and fetched, nothing computed). The note says how

@@ -8,6 +8,7 @@
 #include "post/label.h"
 #include "post/label_tune.h"
 #include "util/clock.h"
+#include "util/log.h"
 #include "util/thread.h"
 
 #define CHECKED_LABELS 8u
@@ -109,7 +110,7 @@ static double memory_bound(void *p)
 }
 
 void sm_bench_row_start(struct sm_bench_row *row, const char *stage, const char *device, const char *variant,
-                      unsigned threads, const char *unit)
+                        unsigned threads, const char *unit)
 {
     memset(row, 0, sizeof *row);
     (void)snprintf(row->stage, sizeof row->stage, "%s", stage);
@@ -119,7 +120,22 @@ void sm_bench_row_start(struct sm_bench_row *row, const char *stage, const char 
     row->threads = threads;
 }
 
-sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, unsigned threads, double seconds,
+/* Tuned for this many threads, or for others when there is no time; false: neither. */
+static bool tuning_of(const struct cpu_ctx *c, unsigned threads, double seconds, const struct sm_cancel *cancel,
+                      struct sm_label_tuned *out)
+{
+    struct sm_errinfo why = {0};
+    const bool known = sm_label_tune_load(c->variant, c->n, threads, out);
+    if ((known && out->threads == threads) || c->variant->tunes_n < 2 || !(seconds > 0)) return known;
+    sm_log(SM_LOG_INFO, "label", "tuning for this machine, once", "variant=%s threads=%u seconds=%.0f",
+           c->variant->name, threads, seconds);
+    if (!sm_label_cpu_tune(c->variant->name, c->n, threads, seconds, cancel, &out->tune, &out->labels_per_s, &why))
+        return true;
+    if (!sm_cancelled(cancel)) sm_log(SM_LOG_WARN, "bench", "tuning failed", "why=\"%s\"", why.text);
+    return known;
+}
+
+sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, unsigned threads, double tune_seconds, double seconds,
                          const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei)
 {
     static const struct sm_bench_team_ops ops = {cpu_setup, cpu_teardown};
@@ -131,7 +147,7 @@ sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, unsigned thread
     double mem_rates[3];
     sm_err err = sm_scrypt_pick(sm_cpu(), variant, &ctx.variant, ei);
     if (err) goto out;
-    if (sm_label_tune_load(ctx.variant, scrypt_n, threads, &tuned)) ctx.tune = &tuned.tune;
+    if (tuning_of(&ctx, threads, tune_seconds, cancel, &tuned)) ctx.tune = &tuned.tune;
     err = sm_bench_team_new(&ops, &ctx, threads, &team, ei);
     if (err) goto out;
     sm_bench_row_start(out, "init", "cpu", ctx.variant->name, threads, "labels/s");

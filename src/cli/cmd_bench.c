@@ -13,7 +13,8 @@
 #include "gpu/labeler.h"
 #include "util/log.h"
 
-#define MIB ((double)(1 << 20))
+#define MIB              ((double)(1 << 20))
+#define CPU_TUNE_SECONDS 10.0
 
 struct args {
     struct sm_net_args net;
@@ -44,7 +45,7 @@ static const struct sm_option options[] = {
     SM_OPT_F64(struct args, seconds, "seconds", "3", 0.05, 3600, "S", "seconds for each row of the result"),
     SM_GPU_OPTIONS(struct args, gpu),
     SM_OPT_F64(struct args, tune_s, "tune-seconds", "60", 0, 3600, "S",
-               "init: time to tune an OpenCL device that no tuning is known for; 0 = do not"),
+               "init: time to tune a device that no tuning is known for (a CPU variant: at most 10); 0 = do not"),
     SM_OPT_U32(struct args, nonces, "nonces", "0", 0, 4096, "K", "prove: nonces per pass; 0 = those of the network"),
     SM_OPT_TEXT(struct args, dir, "dir", ".", "DIR", "disk, prove: directory on the disk to measure"),
     SM_OPT_SIZE(struct args, size, "size", "1GiB", 1 << 20, UINT64_C(1) << 40,
@@ -146,16 +147,21 @@ static sm_err bench_cpu_labels(struct run *r, struct sm_errinfo *ei)
 {
     struct sm_bench_row row;
     sm_err err = SM_OK;
+    /* A short measurement is not worth a long tuning. */
+    const double most = 5 * r->a->seconds < CPU_TUNE_SECONDS ? 5 * r->a->seconds : CPU_TUNE_SECONDS;
+    const double tune_s = r->a->tune_s < most ? r->a->tune_s : most;
     const bool of_device = r->a->variant && (strcmp(r->a->variant, "baseline") == 0 || sm_gpu_kernel_of(r->a->variant));
     if (of_device && r->a->device.n == 0) return SM_OK; /* every GPU is meant */
     if (r->a->variant && strcmp(r->a->variant, "all") != 0) {
-        err = sm_bench_init_cpu(r->a->variant, r->net.scrypt_n, r->a->threads, r->a->seconds, r->cli->cancel, &row, ei);
+        err = sm_bench_init_cpu(r->a->variant, r->net.scrypt_n, r->a->threads, tune_s, r->a->seconds, r->cli->cancel,
+                                &row, ei);
         if (!err) row_done(r, &row);
         return err;
     }
     for (const struct sm_scrypt_variant *const *v = sm_scrypt_all(); *v && !err; v++) {
         if (!(*v)->usable(sm_cpu())) continue;
-        err = sm_bench_init_cpu((*v)->name, r->net.scrypt_n, r->a->threads, r->a->seconds, r->cli->cancel, &row, ei);
+        err = sm_bench_init_cpu((*v)->name, r->net.scrypt_n, r->a->threads, tune_s, r->a->seconds, r->cli->cancel, &row,
+                                ei);
         if (!err) row_done(r, &row);
     }
     return err;

@@ -42,10 +42,10 @@ static void tune_cpu(const struct building *b, unsigned threads)
     double rate = 0;
     if (b->args->labels < TUNE_WORK / b->scrypt_n) return;
     if (sm_scrypt_pick(sm_cpu(), b->args->variant, &v, &why) || v->tunes_n < 2) return;
-    if (sm_label_tune_load(v, b->scrypt_n, threads, &known)) return;
+    if (sm_label_tune_load(v, b->scrypt_n, threads, &known) && known.threads == threads) return;
     sm_log(SM_LOG_INFO, "label", "tuning for this machine, once", "variant=%s threads=%u seconds=%.0f", v->name,
            threads, TUNE_SECONDS);
-    if (sm_label_cpu_tune(v->name, b->scrypt_n, threads, TUNE_SECONDS, &tune, &rate, &why))
+    if (sm_label_cpu_tune(v->name, b->scrypt_n, threads, TUNE_SECONDS, b->args->cancel, &tune, &rate, &why))
         sm_log(SM_LOG_WARN, "label", "tuning failed, using the defaults", "why=\"%s\"", why.text);
     else
         sm_log(SM_LOG_INFO, "label", "tuned", "variant=%s groups=%u sets=%u lookup_gap=%u labels_per_s=%.0f", v->name,

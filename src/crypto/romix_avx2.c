@@ -1,6 +1,6 @@
 /* Eight labels side by side. With 16 registers for 16 words of state the compiler spills a few; the loads and stores
  * are hidden behind three vector pipes. Where simple vector operations take two cycles (Zen 5) one group waits for its
- * own results half of the time, and two in lockstep are faster although all of their words go through memory. */
+ * own results half of the time; two in lockstep do not. */
 #include <immintrin.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,6 +51,8 @@ static inline __attribute__((always_inline)) void v_transpose4(vec x[4])
     x[3] = _mm256_unpackhi_epi64(b, d);
 }
 
+#include "crypto/romix_avx2_pair.h"
+#define HAVE_DOUBLE_ROUND_PAIR
 #include "crypto/romix_lanes.h"
 
 ROMIX_KERNEL(run_1, 1)
@@ -72,7 +74,7 @@ static const struct sm_romix_ops ops = {
 };
 static const struct sm_scrypt_tune tunes[] = {
     {.groups = 1, .sets = 4, .lookup_gap = 1, .prefetch = 2, .stream = 2},
-    {.groups = 2, .sets = 4, .lookup_gap = 1, .prefetch = 2, .stream = 2},
+    {.groups = 2, .sets = 5, .lookup_gap = 1, .prefetch = 2, .stream = 2},
     {.groups = 1, .sets = 6, .lookup_gap = 1, .prefetch = 2, .stream = 2},
     {.groups = 1, .sets = 4, .lookup_gap = 1, .prefetch = 2, .stream = 1},
     {.groups = 1, .sets = 2, .lookup_gap = 1, .prefetch = 1, .stream = 2},

@@ -5,7 +5,7 @@
  * (4 x 4 words in every 128 bits), the other half by moving 16-byte pieces through an L1 buffer, the stage, which costs
  * load and store ports that ChaCha leaves idle. In the random phase the stage is filled for the next set while this
  * set's rounds run, and rows that just became known are prefetched between them: one by one, because a burst stalls on
- * the few miss buffers of a core.
+ * the few miss buffers of a core. Stores go in pairs side by side: some cores store two vectors a cycle only then.
  *
  * Before the include:
  *   LANES, vec, v_mask                    4, 8 or 16 32-bit words; what v_gt returns
@@ -13,6 +13,7 @@
  *   v_transpose4(vec x[4])                4 x 4 words in every 128 bits
  *   v_scatter(p, stride, v)               stores 128-bit lane b of v at p + stride * b
  *   v_stream(p, v) v_fence()              store past the caches; order such stores before what follows
+ *   HAVE_DOUBLE_ROUND_PAIR                optional: v_double_round_pair(x, from), for two groups: the compiler's is slow
  * and afterwards ROMIX_KERNEL(name, groups), groups 1 … GROUPS_MAX, defines one kernel. */
 #include <string.h>
 
@@ -22,6 +23,7 @@
 #define INLINE    static inline __attribute__((always_inline))
 #define UNROLL    _Pragma("GCC unroll 32")
 #define EACH_WORD UNROLL for (unsigned w = 0; w < 16; w++)
+#define EACH_PAIR UNROLL for (unsigned w = 0; w < 16; w += 2)
 
 #define GROUPS_MAX  2u  /* more are slower: even two need more registers than there are */
 #define PIECE_BYTES 16u /* unit of the stage: words 4 q … 4 q + 3 of one label */
@@ -147,8 +149,21 @@ INLINE void do_between(const struct between *b, unsigned groups, unsigned second
         for (unsigned g = 0; g < groups; g++) save_words(b, g, second, d, stream);
 }
 
-INLINE void rounds(vec (*x)[16], unsigned groups, const struct between *b, unsigned second, bool stream)
+/* x = the rounds of s. */
+INLINE void rounds(vec (*x)[16], const vec (*s)[16], unsigned groups, const struct between *b, unsigned second,
+                   bool stream)
 {
+#ifdef HAVE_DOUBLE_ROUND_PAIR
+    if (groups == 2) {
+        UNROLL for (unsigned d = 0; d < 4; d++)
+        {
+            if (b) do_between(b, groups, second, d, stream);
+            v_double_round_pair(x, d ? (const vec(*)[16])x : s);
+        }
+        return;
+    }
+#endif
+    for (unsigned g = 0; g < groups; g++) EACH_WORD x[g][w] = s[g][w];
     UNROLL for (unsigned d = 0; d < 4; d++)
     {
         if (b) do_between(b, groups, second, d, stream);
@@ -157,29 +172,30 @@ INLINE void rounds(vec (*x)[16], unsigned groups, const struct between *b, unsig
     }
 }
 
-/* ChunkMix from the point where B1 lies in the chunk's words 16 … 31 and x holds B0 ^ B1. */
-INLINE void mix_blocks(vec (*x)[16], vec *chunk, unsigned groups, const struct between *b, bool stream)
+/* ChunkMix from the point where B1 lies in the chunk's words 16 … 31 and s holds B0 ^ B1. */
+INLINE void mix_blocks(vec (*s)[16], vec *chunk, unsigned groups, const struct between *b, bool stream)
 {
-    vec s[GROUPS_MAX][16];
-    for (unsigned g = 0; g < groups; g++) EACH_WORD s[g][w] = x[g][w];
-    rounds(x, groups, b, 0, stream);
+    vec x[GROUPS_MAX][16];
+    rounds(x, (const vec(*)[16])s, groups, b, 0, stream);
     for (unsigned g = 0; g < groups; g++) {
-        EACH_WORD
+        EACH_PAIR
         {
-            const vec y = v_add(x[g][w], s[g][w]);
-            chunk[32 * g + w] = y;
-            x[g][w] = s[g][w] = v_xor(y, chunk[32 * g + 16 + w]);
+            const vec y0 = v_add(x[g][w], s[g][w]), y1 = v_add(x[g][w + 1], s[g][w + 1]);
+            chunk[32 * g + w] = y0;
+            chunk[32 * g + w + 1] = y1;
+            s[g][w] = v_xor(y0, chunk[32 * g + 16 + w]);
+            s[g][w + 1] = v_xor(y1, chunk[32 * g + 16 + w + 1]);
         }
     }
-    rounds(x, groups, b, 1, stream);
+    rounds(x, (const vec(*)[16])s, groups, b, 1, stream);
     for (unsigned g = 0; g < groups; g++) EACH_WORD chunk[32 * g + 16 + w] = v_add(x[g][w], s[g][w]);
 }
 
 INLINE void chunkmix(vec *chunk, unsigned groups, const struct between *b, bool stream)
 {
-    vec x[GROUPS_MAX][16];
-    for (unsigned g = 0; g < groups; g++) EACH_WORD x[g][w] = v_xor(chunk[32 * g + w], chunk[32 * g + 16 + w]);
-    mix_blocks(x, chunk, groups, b, stream);
+    vec s[GROUPS_MAX][16];
+    for (unsigned g = 0; g < groups; g++) EACH_WORD s[g][w] = v_xor(chunk[32 * g + w], chunk[32 * g + 16 + w]);
+    mix_blocks(s, chunk, groups, b, stream);
 }
 
 /* ---- fill: V[i] = X; X = ChunkMix(X) ---- */
@@ -230,17 +246,20 @@ INLINE void rebuild_rows(vec *words, const uint32_t *left, uint32_t gap, unsigne
 
 INLINE void mix_rows(vec *chunk, const vec *words, unsigned groups, const struct between *b)
 {
-    vec x[GROUPS_MAX][16];
+    vec s[GROUPS_MAX][16];
     for (unsigned g = 0; g < groups; g++) {
         vec *b0 = chunk + 32 * g, *b1 = b0 + 16;
         const vec *v0 = words + 32 * g, *v1 = v0 + 16;
-        EACH_WORD
+        EACH_PAIR
         {
-            b1[w] = v_xor(b1[w], v1[w]);
-            x[g][w] = v_xor3(b0[w], v0[w], b1[w]);
+            const vec y0 = v_xor(b1[w], v1[w]), y1 = v_xor(b1[w + 1], v1[w + 1]);
+            b1[w] = y0;
+            b1[w + 1] = y1;
+            s[g][w] = v_xor3(b0[w], v0[w], y0);
+            s[g][w + 1] = v_xor3(b0[w + 1], v0[w + 1], y1);
         }
     }
-    mix_blocks(x, chunk, groups, b, false);
+    mix_blocks(s, chunk, groups, b, false);
 }
 
 /* Where one set goes next. */

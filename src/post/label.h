@@ -70,17 +70,17 @@ struct sm_label_gpu_opts {
     const char *tuning_file;   /* rows that come before all others (post/gpu_tune.h); borrowed during the call */
 };
 /* One OpenCL device, by id as in gpu/labeler.h; tuned when a row is known. `opts` may be NULL. */
-SM_MUST_CHECK sm_err sm_label_engine_gpu(const char *device_id, uint32_t scrypt_n,
-                                         const struct sm_label_gpu_opts *opts, struct sm_label_engine *out,
-                                         struct sm_errinfo *ei);
+SM_MUST_CHECK sm_err sm_label_engine_gpu(const char *device_id, uint32_t scrypt_n, const struct sm_label_gpu_opts *opts,
+                                         struct sm_label_engine *out, struct sm_errinfo *ei);
 
 /* CPU auto-tuning: measures the variant's candidates for this N with `threads` threads at once, each checked against
  * the reference, for at most `seconds` in all, and saves the best under the cache directory
  * ($SM_CACHE_DIR, $XDG_CACHE_HOME/smesher or ~/.cache/smesher), keyed by CPU name, variant, N, threads.
- * sm_label_engine_cpu reads it. A missing or broken file means "not tuned". */
+ * sm_label_engine_cpu reads it. A missing or broken file means "not tuned". SM_E_CANCELLED: nothing is saved. */
 struct sm_scrypt_tune;
 SM_MUST_CHECK sm_err sm_label_cpu_tune(const char *variant, uint32_t scrypt_n, unsigned threads, double seconds,
-                                       struct sm_scrypt_tune *out, double *out_labels_per_s, struct sm_errinfo *ei);
+                                       const struct sm_cancel *cancel, struct sm_scrypt_tune *out,
+                                       double *out_labels_per_s, struct sm_errinfo *ei);
 
 /* ---- the farm: engines -> ordered batches ---- */
 

@@ -13,7 +13,7 @@
 #include "util/thread.h"
 
 #define TUNE_MAX_BYTES       (1u << 20)
-#define TUNE_VERSION         1
+#define TUNE_VERSION         2 /* of the kernels and candidates, too: older results say nothing about these */
 #define FINALISTS            3u
 #define TUNE_COMMITMENT_BYTE 0x5a /* any commitment does: speed does not depend on it */
 
@@ -135,6 +135,7 @@ struct trial {
     const struct sm_scrypt_variant *variant;
     const struct sm_scrypt_tune *tune;
     uint32_t n;
+    const struct sm_cancel *cancel;
     double seconds;
     double *rates; /* one per thread; 0: failed or wrong */
 };
@@ -162,11 +163,12 @@ static void trial_thread(void *ctx, unsigned index)
     const uint32_t width = sm_scrypt_worker_width(w);
     out = malloc((size_t)width * SM_SCRYPT_OUT_BYTES);
     /* the first call also faults the memory in */
-    if (!out || sm_scrypt_range(w, commitment, 0, width, NULL, out) || !right(t->n, commitment, width, out)) goto out;
+    if (!out || sm_scrypt_range(w, commitment, 0, width, t->cancel, out) || !right(t->n, commitment, width, out))
+        goto out;
     const uint64_t start = sm_clock_ns();
     uint64_t labels = 0;
     do {
-        if (sm_scrypt_range(w, commitment, labels, width, NULL, out)) goto out;
+        if (sm_scrypt_range(w, commitment, labels, width, t->cancel, out)) goto out;
         labels += width;
     } while (sm_clock_seconds_since(start) < t->seconds);
     t->rates[index] = (double)labels / sm_clock_seconds_since(start);
@@ -229,14 +231,15 @@ static void rank(struct trial *t, unsigned threads, double seconds, struct ranke
 }
 
 sm_err sm_label_cpu_tune(const char *variant, uint32_t scrypt_n, unsigned threads, double seconds,
-                         struct sm_scrypt_tune *out, double *out_labels_per_s, struct sm_errinfo *ei)
+                         const struct sm_cancel *cancel, struct sm_scrypt_tune *out, double *out_labels_per_s,
+                         struct sm_errinfo *ei)
 {
     const struct sm_scrypt_variant *v = NULL;
     sm_err err = sm_scrypt_pick(sm_cpu(), variant, &v, ei);
     if (err) return err;
     if (threads == 0) threads = sm_cpu_count();
     struct sm_label_tuned best = {.threads = threads};
-    struct trial t = {.variant = v, .n = scrypt_n};
+    struct trial t = {.variant = v, .n = scrypt_n, .cancel = cancel};
     const size_t n = v->tunes_n ? v->tunes_n : 1;
     struct ranked *ranked = calloc(n, sizeof *ranked);
     t.rates = calloc(threads, sizeof *t.rates);
@@ -245,6 +248,10 @@ sm_err sm_label_cpu_tune(const char *variant, uint32_t scrypt_n, unsigned thread
         goto out;
     }
     rank(&t, threads, seconds, ranked, n);
+    if (sm_cancelled(cancel)) {
+        err = sm_fail(ei, SM_E_CANCELLED, "tuning was stopped");
+        goto out;
+    }
     if (!(ranked[0].rate > 0)) {
         err = sm_fail(ei, SM_E_DEVICE, "no tuning of variant %s computes right labels at N = %u with %u threads here",
                       v->name, scrypt_n, threads);

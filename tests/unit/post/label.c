@@ -173,7 +173,7 @@ Test(tune, is_measured_saved_and_used)
     struct sm_scrypt_tune tune = {0};
     double rate = 0;
     const uint64_t start = sm_clock_ns();
-    cr_assert_eq(sm_label_cpu_tune(NULL, 16, 2, 0.3, &tune, &rate, &ei), SM_OK, "%s", ei.text);
+    cr_assert_eq(sm_label_cpu_tune(NULL, 16, 2, 0.3, NULL, &tune, &rate, &ei), SM_OK, "%s", ei.text);
     cr_assert_lt(sm_clock_seconds_since(start), 20, "bounded, even under a sanitizer");
     cr_assert(rate > 0);
     cr_assert(sm_label_tune_load(v, 16, 2, &saved));

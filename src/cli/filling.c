@@ -290,6 +290,7 @@ static json_t *engines_json(const struct sm_init_result *r)
         const struct sm_label_engine_stats *e = &r->engines[i];
         json_t *o =
             json_pack("{s:s, s:s, s:b}", "device", e->device, "variant", e->variant, "quarantined", e->quarantined);
+        json_object_set_new(o, "labels_in_flight", json_integer(e->width));
         json_object_set_new(o, "labels", sm_cli_json_u64(e->labels));
         json_object_set_new(o, "busy_seconds", sm_cli_json_real((double)e->busy_ns / (double)SM_NS_PER_S));
         json_object_set_new(o, "problem", e->quarantined ? json_string(e->why) : json_null());

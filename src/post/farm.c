@@ -300,8 +300,8 @@ size_t sm_label_farm_stats(struct sm_label_farm *f, struct sm_label_engine_stats
     const size_t n = f->plan.seats_n < room ? f->plan.seats_n : room;
     for (size_t i = 0; i < n; i++) {
         const struct seat *s = &f->seats[i];
-        out[i] =
-            (struct sm_label_engine_stats){.labels = s->labels, .busy_ns = s->busy_ns, .quarantined = s->quarantined};
+        out[i] = (struct sm_label_engine_stats){
+            .width = s->e.width, .labels = s->labels, .busy_ns = s->busy_ns, .quarantined = s->quarantined};
         memcpy(out[i].device, s->e.device, sizeof out[i].device);
         memcpy(out[i].variant, s->e.variant, sizeof out[i].variant);
         memcpy(out[i].why, s->why, sizeof out[i].why);

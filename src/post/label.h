@@ -117,7 +117,8 @@ SM_MUST_CHECK sm_err sm_label_farm_run(struct sm_label_farm *f, const struct sm_
 
 /* Snapshot per engine for progress displays; any thread. */
 struct sm_label_engine_stats {
-    char device[64], variant[64];
+    char device[sizeof((struct sm_label_engine *)0)->device], variant[sizeof((struct sm_label_engine *)0)->variant];
+    uint32_t width;  /* labels side by side, 128 * N bytes of memory each; 0 = not said */
     uint64_t labels; /* delivered */
     uint64_t busy_ns;
     bool quarantined;

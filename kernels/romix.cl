@@ -1,6 +1,6 @@
-/* romix.cl: labels. A batch is a chain of launches: romix_start, romix_fill over [0, N) and romix_mix over [0, N) in
- * steps of any length, romix_finish. State lives in memory between launches, so no launch has to be long: display
- * watchdogs kill those.
+/* romix.cl: the long part of labels. A batch is a chain of launches: label_start (label_ends.cl), romix_fill over [0, N)
+ * and romix_mix over [0, N) in steps of any length, label_finish. State lives in memory between launches, so no launch has
+ * to be long: display watchdogs kill those.
  *
  * Build: -cl-std=CL1.2 -DSCRYPT_N=8192u -DLOOKUP_GAP=2u -DWG_ITEMS=64 -DROW_LAYOUT=0 -DKERNEL=0 -DINTERLEAVE=1 ...
  *   LOOKUP_GAP  only rows 0, gap, 2 gap ... are stored, the others are recomputed from the row below
@@ -18,7 +18,6 @@
  * exchange words need all items of a group. */
 #include "kernels/shared/romix_job.h"
 #include "kernels/device/chacha8.h"
-#include "kernels/device/label.h"
 #include "kernels/device/quad.h"
 
 #define ROWS ((SCRYPT_N + LOOKUP_GAP - 1u) / LOOKUP_GAP)
@@ -68,46 +67,11 @@ SM_INLINE uint stored_row(const uint i)
 #endif
 }
 
-SM_KERNEL void romix_start(__constant struct sm_romix_job *job, __global uint4 *state, __global uint *found)
-{
-    const uint label = (uint)get_global_id(0);
-    if (label >= job->count) return;
-    if (label == 0) *found = 0;
-    struct password p;
-    password_of(&p, job, label);
-#pragma unroll 1
-    for (uint block = 0; block < 2; block++) {
-        uint4 rows[4];
-        label_begin(rows, &p, block);
-#pragma unroll
-        for (int z = 0; z < 4; z++) state[(size_t)(4 * block + z) * job->width + label] = rows[z];
-    }
-}
-
-SM_KERNEL void romix_finish(__constant struct sm_romix_job *job, const __global uint4 *state, __global uint4 *labels,
-                            volatile __global uint *found, __global uint4 *hits)
-{
-    const uint label = (uint)get_global_id(0);
-    if (label >= job->count) return;
-    struct password p;
-    password_of(&p, job, label);
-    ulong salt[16];
-#pragma unroll
-    for (int z = 0; z < 8; z++) {
-        const ulong2 pair = as_ulong2(state[(size_t)z * job->width + label]);
-        salt[2 * z] = pair.x;
-        salt[2 * z + 1] = pair.y;
-    }
-    struct keccak s;
-    pbkdf2_last(&s, &p, salt);
-    label_end(job, label, &s, labels, found, hits);
-}
-
 #if KERNEL == 1
 
 /* ---- four items per label ---- */
 
-#define ROMIX_LOCAL_WORDS (3 * WG_ITEMS)
+#define ROMIX_LOCAL_WORDS QUAD_LOCAL_WORDS
 
 SM_INLINE void quad_step(struct column *x, const struct seat *s)
 {
@@ -137,10 +101,11 @@ SM_INLINE void quad_store_state(const struct column *x, __global uint *state, co
 SM_INLINE uint quad_word_16(const struct column *x, const struct seat *s)
 {
 #if QUAD_EXCHANGE == 0
+    /* Between one use of this word and the next lie the exchanges of a step, or, when memory alone is probed, nothing:
+     * then it does not matter which row is read. */
+    if (s->item % 4 == 0) s->mem[QUAD_WORD_16 + s->item] = x->r[4];
     barrier(CLK_LOCAL_MEM_FENCE);
-    if (s->item % 4 == 0) s->mem[s->item] = x->r[4];
-    barrier(CLK_LOCAL_MEM_FENCE);
-    return s->mem[s->item & ~3u];
+    return s->mem[QUAD_WORD_16 + (s->item & ~3u)];
 #elif QUAD_EXCHANGE == 1
     return quad_take(x->r[4], s->item & 28u);
 #elif QUAD_EXCHANGE == 2

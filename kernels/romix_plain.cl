@@ -2,14 +2,13 @@
  * launch does a whole batch, one work item a whole label; lookup gap 2; one scratch buffer, row-major, the items side by
  * side.
  *
- * Build: -cl-std=CL1.2 -DSCRYPT_N=8192u -DWG_ITEMS=64 */
+ * Build: -cl-std=CL1.2 -DSCRYPT_N=8192u */
 #define ROUNDS_ROLLED 0
 #include "kernels/shared/romix_job.h"
 #include "kernels/device/chacha8.h"
 #include "kernels/device/label.h"
 
-__kernel __attribute__((reqd_work_group_size(WG_ITEMS, 1, 1)))
-void romix_plain(__constant struct sm_romix_job *job, __global uint4 *scratch, __global uint4 *labels)
+__kernel void romix_plain(__constant struct sm_romix_job *job, __global uint4 *scratch, __global uint4 *labels)
 {
     const uint item = (uint)get_global_id(0);
     const size_t stride = (size_t)job->width * 8;

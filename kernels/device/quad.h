@@ -22,7 +22,7 @@ struct column {
 /* Where an item stands. */
 struct seat {
     uint item;         /* in its group */
-    __local uint *mem; /* 3 * WG_ITEMS words */
+    __local uint *mem; /* QUAD_LOCAL_WORDS */
 };
 
 /* The item that holds the column `by` to the right of ours. */
@@ -44,19 +44,24 @@ SM_INLINE uint quad_take(const uint v, const uint from)
     intel_sub_group_shuffle(v, (get_sub_group_local_id() & ~3u) | ((get_sub_group_local_id() + (by)) & 3u))
 #endif
 
+/* Words that pass through local memory: a set of three per item for the exchanges with even numbers, one for those with
+ * odd numbers, and one word for what is between them (QUAD_WORD_16). With two sets one barrier each is enough: whoever
+ * writes a set again has passed the other set's barrier, before which all have read this one. */
+#define QUAD_LOCAL_WORDS (7u * WG_ITEMS)
+#define QUAD_WORD_16     (6u * WG_ITEMS)
+
 /* b, c and d become those of the items b_by, c_by and d_by columns on. */
 #if QUAD_EXCHANGE == 0
-#define QUAD_PASS(s, b, c, d, b_by, d_by)                                                                              \
-    barrier(CLK_LOCAL_MEM_FENCE); /* all have read what was passed before */                                           \
-    (s)->mem[(s)->item] = b;                                                                                           \
-    (s)->mem[WG_ITEMS + (s)->item] = c;                                                                                \
-    (s)->mem[2u * WG_ITEMS + (s)->item] = d;                                                                           \
+#define QUAD_PASS(s, set, b, c, d, b_by, d_by)                                                                         \
+    (s)->mem[(3u * set) * WG_ITEMS + (s)->item] = b;                                                                   \
+    (s)->mem[(3u * set + 1u) * WG_ITEMS + (s)->item] = c;                                                              \
+    (s)->mem[(3u * set + 2u) * WG_ITEMS + (s)->item] = d;                                                              \
     barrier(CLK_LOCAL_MEM_FENCE);                                                                                      \
-    b = (s)->mem[QUAD_AT(s, b_by)];                                                                                    \
-    c = (s)->mem[WG_ITEMS + QUAD_AT(s, 2u)];                                                                           \
-    d = (s)->mem[2u * WG_ITEMS + QUAD_AT(s, d_by)];
+    b = (s)->mem[(3u * set) * WG_ITEMS + QUAD_AT(s, b_by)];                                                            \
+    c = (s)->mem[(3u * set + 1u) * WG_ITEMS + QUAD_AT(s, 2u)];                                                         \
+    d = (s)->mem[(3u * set + 2u) * WG_ITEMS + QUAD_AT(s, d_by)];
 #else
-#define QUAD_PASS(s, b, c, d, b_by, d_by)                                                                              \
+#define QUAD_PASS(s, set, b, c, d, b_by, d_by)                                                                              \
     b = QUAD_TAKE(s, b, b_by);                                                                                         \
     c = QUAD_TAKE(s, c, 2);                                                                                            \
     d = QUAD_TAKE(s, d, d_by);
@@ -74,9 +79,9 @@ SM_INLINE void quad_chacha8(struct column *x, const int at, const struct seat *s
 #endif
     for (int i = 0; i < 4; i++) {
         SM_QUARTER(a, b, c, d, SM_ROT1)
-        QUAD_PASS(s, b, c, d, 1, 3)
+        QUAD_PASS(s, 0u, b, c, d, 1, 3)
         SM_QUARTER(a, b, c, d, SM_ROT1)
-        QUAD_PASS(s, b, c, d, 3, 1)
+        QUAD_PASS(s, 1u, b, c, d, 3, 1)
     }
     x->r[at] += a;
     x->r[at + 1] += b;

@@ -49,9 +49,9 @@ SM_MUST_CHECK sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, u
                                        double seconds, const struct sm_cancel *cancel, struct sm_bench_row *out,
                                        struct sm_errinfo *ei);
 /* Labels on an OpenCL device. `kernel` NULL: as it is tuned, after tuning it for at most tune_seconds when no row is known
- * (0: not at all); else "item", "quad", "fetch", as suits the device but for the kernel. Bounds, measured on the device:
- * alu (the same code, all rows in a cache), memory (the same rows stored and fetched, nothing computed). The note says how
- * many operations per compute unit and cycle that is. opts may be NULL. */
+ * (0: not at all); else "item", "quad", "fetch", as a row about it says, or as suits the device but for the kernel.
+ * Bounds, measured on the device: alu (the same code, all rows in a cache), memory (the same rows stored and fetched,
+ * nothing computed). The note says how many operations per compute unit and cycle that is. opts may be NULL. */
 SM_MUST_CHECK sm_err sm_bench_init_gpu(const char *device_id, uint32_t scrypt_n, const char *kernel,
                                        const struct sm_label_gpu_opts *opts, double tune_seconds, double seconds,
                                        const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei);

@@ -101,6 +101,15 @@ static sm_err tune_first(const char *id, uint32_t n, const struct sm_label_gpu_o
     return SM_OK;
 }
 
+/* The device's row is about this kernel. */
+static bool tuned_as(const char *id, uint32_t n, const char *kernel, const struct sm_label_gpu_opts *opts)
+{
+    struct sm_gpu_device d;
+    struct sm_gpu_tuned t;
+    return sm_gpu_describe(id, &d) && sm_gpu_tune_load(&d, n, opts ? opts->tuning_file : NULL, &t) &&
+           t.cfg.kernel == sm_gpu_kernel_of(kernel);
+}
+
 sm_err sm_bench_init_gpu(const char *device_id, uint32_t scrypt_n, const char *kernel,
                          const struct sm_label_gpu_opts *opts, double tune_seconds, double seconds,
                          const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei)
@@ -109,7 +118,7 @@ sm_err sm_bench_init_gpu(const char *device_id, uint32_t scrypt_n, const char *k
     struct sm_gpu_labeler_cfg cfg = {.scrypt_n = scrypt_n};
     const char *how = "default";
     sm_err err = SM_OK;
-    if (kernel) {
+    if (kernel && !tuned_as(device_id, scrypt_n, kernel, opts)) {
         cfg.kernel = sm_gpu_kernel_of(kernel);
         cfg.memory_cap_bytes = opts ? opts->memory_cap_bytes : 0;
         cfg.launch_ms = opts ? opts->launch_ms : 0;

@@ -18,7 +18,7 @@ static const struct {
 } kernels[] = {
     [SM_GPU_KERNEL_DEFAULT] = {"default", -1, 1, 1, 0},
     [SM_GPU_KERNEL_ITEM] = {"item", 0, 1, 1, 1},
-    [SM_GPU_KERNEL_QUAD] = {"quad", 1, 4, 4, 3},
+    [SM_GPU_KERNEL_QUAD] = {"quad", 1, 4, 4, 7},
     [SM_GPU_KERNEL_FETCH] = {"fetch", 2, 8, 1, 37},
 };
 
@@ -41,8 +41,12 @@ uint32_t sm_gpu_kernel_items(sm_gpu_kernel k)
 
 const char *sm_gpu_labeler_source_id(char out[SM_GPU_SOURCE_ID_ROOM])
 {
+    struct sm_blake3 h;
     uint8_t hash[SM_BLAKE3_BYTES];
-    sm_blake3_hash(sm_kernel_romix_source, strlen(sm_kernel_romix_source), hash);
+    sm_blake3_init(&h);
+    sm_blake3_update(&h, sm_kernel_romix_source, strlen(sm_kernel_romix_source) + 1);
+    sm_blake3_update(&h, sm_kernel_label_ends_source, strlen(sm_kernel_label_ends_source) + 1);
+    sm_blake3_final(&h, hash);
     return sm_hex_encode(hash, 8, out);
 }
 
@@ -53,6 +57,12 @@ char *sm_gpu_shape_options(const struct sm_gpu_shape *s, char out[SM_GPU_OPTIONS
                    "u -DROW_LAYOUT=%d -DINTERLEAVE=%" PRIu32 "u -DROUNDS_ROLLED=%d -DQUAD_EXCHANGE=%d -DPROBE=%d",
                    s->scrypt_n, kernels[s->kernel].code, s->lookup_gap, s->wg_items, s->layout == SM_GPU_LAYOUT_TABLES,
                    s->interleave, s->unroll == 1, (int)s->exchange, (int)s->probe);
+    return out;
+}
+
+char *sm_gpu_shape_ends_options(const struct sm_gpu_shape *s, char out[SM_GPU_OPTIONS_ROOM])
+{
+    (void)snprintf(out, SM_GPU_OPTIONS_ROOM, "-cl-std=CL1.2 -DWG_ITEMS=%" PRIu32 "u", s->wg_items);
     return out;
 }
 

@@ -10,6 +10,7 @@
 
 /* Flattened at build time from kernels/<name>.cl; NUL-terminated. */
 extern const char sm_kernel_romix_source[];
+extern const char sm_kernel_label_ends_source[];
 extern const char sm_kernel_romix_plain_source[];
 extern const char sm_kernel_scan_source[];
 extern const char sm_kernel_scan_bits_source[];
@@ -42,8 +43,9 @@ struct sm_gpu_shape {
 uint32_t sm_gpu_kernel_items(sm_gpu_kernel k);
 
 #define SM_GPU_OPTIONS_ROOM 256u
-/* The option string; part of the program cache key. Returns `out`. */
+/* The option strings of romix.cl and label_ends.cl; part of the program cache key. Return `out`. */
 char *sm_gpu_shape_options(const struct sm_gpu_shape *s, char out[SM_GPU_OPTIONS_ROOM]);
+char *sm_gpu_shape_ends_options(const struct sm_gpu_shape *s, char out[SM_GPU_OPTIONS_ROOM]);
 
 uint32_t sm_gpu_shape_group_labels(const struct sm_gpu_shape *s);
 /* Scratch bytes of one label: the stored rows. */

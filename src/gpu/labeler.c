@@ -14,30 +14,52 @@
 #define FIRST_STEPS 16u /* of a full-width launch of unknown speed */
 
 const char *const sm_gpu_stage_names[SM_GPU_STAGES] = {
-    [SM_GPU_START] = "romix_start",
+    [SM_GPU_START] = "label_start",
     [SM_GPU_FILL] = "romix_fill",
     [SM_GPU_MIX] = "romix_mix",
-    [SM_GPU_FINISH] = "romix_finish",
+    [SM_GPU_FINISH] = "label_finish",
 };
 
-static void release_program(struct sm_gpu_labeler *g)
+static bool is_end(int stage)
+{
+    return stage == SM_GPU_START || stage == SM_GPU_FINISH;
+}
+
+static void release_programs(struct sm_gpu_labeler *g)
 {
     for (int i = 0; i < SM_GPU_STAGES; i++) {
         if (g->kernel[i]) (void)g->cl->ReleaseKernel(g->kernel[i]);
         g->kernel[i] = NULL;
     }
-    if (g->program) (void)g->cl->ReleaseProgram(g->program);
-    g->program = NULL;
+    if (g->romix) (void)g->cl->ReleaseProgram(g->romix);
+    if (g->ends) (void)g->cl->ReleaseProgram(g->ends);
+    g->romix = g->ends = NULL;
+}
+
+static sm_err build_romix(struct sm_gpu_labeler *g, struct sm_errinfo *ei)
+{
+    char options[SM_GPU_OPTIONS_ROOM];
+    return sm_gpu_program_build(g->cl, g->context, &g->dev, sm_kernel_romix_source,
+                                sm_gpu_shape_options(&g->shape, options), &g->romix, ei);
 }
 
 static sm_err compile(struct sm_gpu_labeler *g, struct sm_errinfo *ei)
 {
     char options[SM_GPU_OPTIONS_ROOM];
-    sm_err err = sm_gpu_program_build(g->cl, g->context, &g->dev, sm_kernel_romix_source,
-                                      sm_gpu_shape_options(&g->shape, options), &g->program, ei);
+    sm_err err = build_romix(g, ei);
+    if (err && g->shape.exchange != SM_GPU_EXCHANGE_LOCAL) {
+        sm_log(SM_LOG_DEBUG, "gpu", "no shuffle between items", "device=\"%s\" why=\"%s\"", g->dev.info.id,
+               ei ? ei->text : "");
+        g->no_shuffle = true;
+        g->shape.exchange = SM_GPU_EXCHANGE_LOCAL;
+        err = build_romix(g, ei);
+    }
+    if (!err)
+        err = sm_gpu_program_build(g->cl, g->context, &g->dev, sm_kernel_label_ends_source,
+                                   sm_gpu_shape_ends_options(&g->shape, options), &g->ends, ei);
     for (int i = 0; i < SM_GPU_STAGES && !err; i++) {
         cl_int rc = CL_SUCCESS;
-        g->kernel[i] = g->cl->CreateKernel(g->program, sm_gpu_stage_names[i], &rc);
+        g->kernel[i] = g->cl->CreateKernel(is_end(i) ? g->ends : g->romix, sm_gpu_stage_names[i], &rc);
         if (!g->kernel[i] || rc != CL_SUCCESS)
             err = sm_cl_fail(ei, rc, "clCreateKernel %s on %s", sm_gpu_stage_names[i], g->dev.info.name);
     }
@@ -70,7 +92,7 @@ static sm_err compile_to_fit(struct sm_gpu_labeler *g, const struct sm_gpu_label
                            "%s runs this kernel with at most %" PRIu32 " work items per group, %" PRIu32
                            " were asked for",
                            g->dev.info.name, max, g->shape.wg_items);
-        release_program(g);
+        release_programs(g);
         g->shape.wg_items = max - max % items;
     }
 }
@@ -89,7 +111,7 @@ static sm_err set_arguments(struct sm_gpu_labeler *g, struct sm_errinfo *ei)
         cl_uint at = 0;
         rc = set_mem(g->cl, g->kernel[i], at++, &b->job);
         if (rc == CL_SUCCESS) rc = set_mem(g->cl, g->kernel[i], at++, &b->state);
-        if (i != SM_GPU_FILL && i != SM_GPU_MIX) continue;
+        if (is_end(i)) continue;
         /* Parts that are not in use are never selected; any buffer will do. */
         for (uint32_t p = 0; p < SM_ROMIX_PARTS && rc == CL_SUCCESS; p++)
             rc = set_mem(g->cl, g->kernel[i], at++, b->part[p] ? &b->part[p] : &b->part[0]);
@@ -197,7 +219,7 @@ void sm_gpu_labeler_free(struct sm_gpu_labeler *g)
         sm_gpu_keep(&g->kept);
         return;
     }
-    release_program(g);
+    release_programs(g);
     sm_gpu_buffers_fini(&g->buf);
     if (g->queue.q) sm_gpu_host_fini(&g->host, &g->queue);
     free(g->ordinary);

@@ -37,9 +37,10 @@ struct sm_gpu_labeler {
     struct sm_gpu_found dev;
     struct sm_gpu_labeler_cfg asked;
     struct sm_gpu_shape shape;
+    bool no_shuffle; /* the driver did not compile one: SM_GPU_EXCHANGE_LOCAL */
     cl_context context;
     struct sm_gpu_queue queue;
-    cl_program program;
+    cl_program romix, ends;
     cl_kernel kernel[SM_GPU_STAGES];
     struct sm_gpu_buffers buf;
     struct sm_gpu_host host;                /* of the turns */

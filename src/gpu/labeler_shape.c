@@ -62,6 +62,7 @@ static sm_err check(const struct sm_gpu_labeler *g, const struct sm_gpu_labeler_
 
 static sm_gpu_exchange exchange_of(const struct sm_gpu_labeler *g, uint32_t wg_items)
 {
+    if (g->no_shuffle) return SM_GPU_EXCHANGE_LOCAL;
     if (wg_items % WARP == 0 && sm_gpu_has_extension(g->cl, g->dev.handle, "cl_nv_device_attribute_query"))
         return SM_GPU_EXCHANGE_NVIDIA;
     if (strstr(g->dev.info.platform, "AMD Accelerated")) return SM_GPU_EXCHANGE_AMD; /* its compiler has the builtin */

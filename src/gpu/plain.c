@@ -11,7 +11,6 @@
 #include "kernels/shared/romix_job.h"
 
 #define LABEL_BYTES 32u
-#define WG_ITEMS    64u /* what the reference asks the driver for; GPUs answer 32 or 64 */
 
 struct sm_gpu_plain {
     const struct sm_cl *cl;
@@ -52,13 +51,17 @@ static sm_err open_device(struct sm_gpu_plain *g, struct sm_errinfo *ei)
     if (!g->context || rc != CL_SUCCESS) return fail(g, rc, "clCreateContext", ei);
     g->queue = g->cl->CreateCommandQueue(g->context, g->dev.handle, 0, &rc);
     if (!g->queue || rc != CL_SUCCESS) return fail(g, rc, "clCreateCommandQueue", ei);
-    (void)snprintf(options, sizeof options, "-cl-std=CL1.2 -DSCRYPT_N=%" PRIu32 "u -DWG_ITEMS=%" PRIu32, g->scrypt_n,
-                   g->wg_items);
+    (void)snprintf(options, sizeof options, "-cl-std=CL1.2 -DSCRYPT_N=%" PRIu32 "u", g->scrypt_n);
     sm_err err =
         sm_gpu_program_build(g->cl, g->context, &g->dev, sm_kernel_romix_plain_source, options, &g->program, ei);
     if (err) return err;
     g->kernel = g->cl->CreateKernel(g->program, "romix_plain", &rc);
-    return g->kernel && rc == CL_SUCCESS ? SM_OK : fail(g, rc, "clCreateKernel romix_plain", ei);
+    if (!g->kernel || rc != CL_SUCCESS) return fail(g, rc, "clCreateKernel romix_plain", ei);
+    size_t wg = 0;
+    rc = g->cl->GetKernelWorkGroupInfo(g->kernel, g->dev.handle, CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE,
+                                       sizeof wg, &wg, NULL);
+    g->wg_items = rc == CL_SUCCESS && wg > 0 ? (uint32_t)wg : 1;
+    return SM_OK;
 }
 
 static cl_int buffer(struct sm_gpu_plain *g, cl_mem_flags flags, uint64_t bytes, cl_uint arg, cl_mem *out)
@@ -105,18 +108,18 @@ sm_err sm_gpu_plain_new(const char *device_id, uint32_t scrypt_n, uint64_t memor
     sm_err err = sm_gpu_find(device_id, &g->cl, &g->dev, ei);
     if (err) goto out;
     g->scrypt_n = scrypt_n;
-    g->wg_items = g->dev.info.type == SM_GPU_TYPE_CPU ? 1 : WG_ITEMS;
+    err = open_device(g, ei);
+    if (err) goto out;
     /* A card's memory is taken whole; of the host's, which others need, a quarter. */
     uint64_t memory = g->dev.info.shares_memory ? g->dev.info.memory_bytes / 4 : g->dev.info.memory_bytes;
     if (memory_cap_bytes) memory = min_u64(memory, memory_cap_bytes);
     g->width = choose_width(g, memory);
-    if (g->dev.info.type == SM_GPU_TYPE_CPU) g->width = (uint32_t)min_u64(g->width, 16u * g->dev.info.compute_units);
+    if (g->dev.info.type == SM_GPU_TYPE_CPU && g->width > 16 * g->wg_items) g->width = 16 * g->wg_items;
     if (g->width == 0) {
         err = sm_fail(ei, SM_E_ARG, "%s: %" PRIu64 " bytes of memory are too few", g->dev.info.name, memory);
         goto out;
     }
-    err = open_device(g, ei);
-    if (!err) err = allocate(g, ei);
+    err = allocate(g, ei);
     if (err) goto out;
     (void)snprintf(g->what, sizeof g->what, "baseline gap=2 wg=%" PRIu32 " width=%" PRIu32, g->wg_items, g->width);
     *out = g;

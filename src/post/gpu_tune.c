@@ -78,6 +78,7 @@ struct search {
     double trial_s;
     uint64_t end_ns;
     struct sm_gpu_tuned best;
+    uint32_t got; /* labels in flight of the last try: fewer than asked for when memory has no room for more */
 };
 
 /* Labels per second of this labeler, over whole widths. */
@@ -109,6 +110,7 @@ static sm_err try_cfg(struct search *s, const struct sm_gpu_labeler_cfg *cfg, st
     struct sm_gpu_labeler *g = NULL;
     double rate = 0;
     sm_err err = sm_gpu_labeler_new(s->device->id, cfg, &g, ei);
+    if (!err) s->got = sm_gpu_labeler_width(g);
     if (!err) err = measure(s, g, &rate, ei);
     if (!err)
         sm_log(SM_LOG_DEBUG, "gpu", "tried", "device=%s %s labels_per_s=%.0f", s->device->id,
@@ -138,6 +140,16 @@ static void vary(struct search *s, size_t offset, const uint32_t *values, size_t
     }
 }
 
+/* Tries other widths, ascending, up to what memory has room for. */
+static void vary_width(struct search *s, const uint32_t *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        s->got = values[i];
+        vary(s, offsetof(struct sm_gpu_labeler_cfg, width), values + i, 1);
+        if (s->got < values[i]) return;
+    }
+}
+
 #define VARY(s, name, ...)                                                              \
     vary(s, offsetof(struct sm_gpu_labeler_cfg, name), (const uint32_t[]){__VA_ARGS__}, \
          sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
@@ -150,7 +162,9 @@ static void search_gpu(struct search *s, uint32_t units)
 {
     VARY(s, lookup_gap, 1, 4);
     VARY(s, kernel, SM_GPU_KERNEL_QUAD, SM_GPU_KERNEL_FETCH);
-    VARY(s, width, 512 * units, 640 * units, 1024 * units, 1280 * units, 1536 * units, 2048 * units);
+    const uint32_t widths[] = {512 * units,  640 * units,  768 * units, 1024 * units,
+                               1280 * units, 1536 * units, 2048 * units};
+    vary_width(s, widths, sizeof widths / sizeof widths[0]);
     VARY(s, wg_items, 32, 128, 256);
     if (s->best.cfg.kernel == SM_GPU_KERNEL_ITEM) VARY(s, interleave, 2);
     VARY(s, unroll, 1);

@@ -10,10 +10,13 @@
 #include "crypto/scrypt.h"
 #include "gpu/labeler.h"
 
-/* Compiled kernels are kept in the build tree from one test process to the next. */
+/* Compiled kernels are kept in the build tree from one test process to the next, by PoCL: for a cache of ours it would
+ * compile everything twice. */
 static inline void gpu_use_test_cache(void)
 {
-    setenv("SM_CACHE_DIR", SM_TEST_SCRATCH "/cache", 1);
+    unsetenv("SM_CACHE_DIR");
+    unsetenv("XDG_CACHE_HOME");
+    unsetenv("HOME");
     setenv("POCL_CACHE_DIR", SM_TEST_SCRATCH "/cache/pocl", 1);
 }
 

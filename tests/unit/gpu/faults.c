@@ -287,6 +287,27 @@ Test(faults, compiler_log_reaches_the_operator)
     tmpdir_remove(dir);
 }
 
+/* A driver that says it is NVIDIA's and does not know its instructions. */
+Test(faults, a_shuffle_that_does_not_compile_is_done_without)
+{
+    shim();
+    char dir[256];
+    struct sm_gpu_labeler *g;
+    struct sm_errinfo ei;
+    setenv("SM_CACHE_DIR", tmpdir_make(dir), 1);
+    setenv("SM_SHIM_INFO", "0x1030=s:cl_nv_device_attribute_query", 1); /* CL_DEVICE_EXTENSIONS */
+    rules("clBuildProgram:1=-11");
+    const struct sm_gpu_labeler_cfg quad = {.scrypt_n = N, .kernel = SM_GPU_KERNEL_QUAD, .wg_items = 32, .width = 8};
+    cr_assert_eq(open_with(&quad, &g, &ei), SM_OK, "%s", ei.text);
+    cr_assert_eq(shim_calls("clBuildProgram"), 3); /* with a shuffle; without; and the ends */
+    gpu_check_range(g, N, 0, 21);
+    sm_gpu_labeler_free(g);
+    rules("clBuildProgram:1+=-11");
+    cr_assert_eq(open_with(&quad, &g, &ei), SM_E_DEVICE);
+    cr_assert_eq(shim_live(), 0);
+    tmpdir_remove(dir);
+}
+
 /* What the driver says about group sizes is obeyed. */
 Test(faults, small_groups_only)
 {

@@ -11,8 +11,7 @@
  *   PROBE       for bounds, results are wrong: 1 arithmetic alone, every row is the first, which stays in caches; 2
  *               memory alone, rows are stored and fetched and nothing is computed
  *   and the options of device/chacha8.h and device/quad.h
- * Scratch: 128 * ceil(SCRYPT_N / LOOKUP_GAP) bytes per label, in up to four parts; state: 128 bytes per label. `mem`:
- * local memory as an argument, since a __local variable reads as zeros on PoCL here; ROMIX_LOCAL_WORDS words.
+ * Scratch: 128 * ceil(SCRYPT_N / LOOKUP_GAP) bytes per label, in up to four parts; state: 128 bytes per label.
  *
  * Labels beyond the batch's count in its last group of work items are computed too, in rows of their own: kernels that
  * exchange words need all items of a group. */
@@ -71,8 +70,6 @@ SM_INLINE uint stored_row(const uint i)
 
 /* ---- four items per label ---- */
 
-#define ROMIX_LOCAL_WORDS QUAD_LOCAL_WORDS
-
 SM_INLINE void quad_step(struct column *x, const struct seat *s)
 {
 #if PROBE == 2
@@ -116,8 +113,9 @@ SM_INLINE uint quad_word_16(const struct column *x, const struct seat *s)
 }
 
 SM_KERNEL void romix_fill(__constant struct sm_romix_job *job, __global uint *state, PARTS_PARAMS,
-                          __local uint *mem, const uint step_first, const uint step_count)
+                          const uint step_first, const uint step_count)
 {
+    __local uint mem[QUAD_LOCAL_WORDS];
     const uint label = (uint)get_global_id(0) / 4;
     const struct seat s = {(uint)get_local_id(0), mem};
     const uint column = s.item % 4;
@@ -135,9 +133,10 @@ SM_KERNEL void romix_fill(__constant struct sm_romix_job *job, __global uint *st
     quad_store_state(&x, state, label, job->width, column);
 }
 
-SM_KERNEL void romix_mix(__constant struct sm_romix_job *job, __global uint *state, PARTS_PARAMS, __local uint *mem,
+SM_KERNEL void romix_mix(__constant struct sm_romix_job *job, __global uint *state, PARTS_PARAMS,
                          const uint step_first, const uint step_count)
 {
+    __local uint mem[QUAD_LOCAL_WORDS];
     const uint label = (uint)get_global_id(0) / 4;
     const struct seat s = {(uint)get_local_id(0), mem};
     const uint column = s.item % 4;
@@ -195,8 +194,7 @@ SM_INLINE void step(struct chunk *x)
 #if KERNEL == 2
 
 /* A row of each item passes through local memory, 9 units of 16 bytes apart: no two items of eight meet in a bank. */
-#define SLOT              9u
-#define ROMIX_LOCAL_WORDS ((4 * SLOT + 1) * WG_ITEMS)
+#define SLOT 9u
 
 struct desk {
     uint item, lane;        /* in the group; among the eight */
@@ -206,13 +204,13 @@ struct desk {
     size_t stride;          /* from row to row */
 };
 
-SM_INLINE struct desk desk_of(const struct table *t, __local uint *mem)
+SM_INLINE struct desk desk_of(const struct table *t, __local uint4 *slots, __local uint *row)
 {
     struct desk d;
     d.item = (uint)get_local_id(0);
     d.lane = d.item % 8;
-    d.slots = (__local uint4 *)mem;
-    d.row = mem + 4 * SLOT * WG_ITEMS;
+    d.slots = slots;
+    d.row = row;
     d.labels = t->p - (size_t)d.lane * LABEL_STRIDE;
     d.stride = t->stride;
     return d;
@@ -245,12 +243,11 @@ SM_INLINE void store_row(const struct chunk *x, const struct desk *d, const uint
             d->slots[(d->item - d->lane + k) * SLOT + d->lane];
 }
 
-#define ROW_ACCESS        struct desk
-#define ROW_ACCESS_OF(t)  desk_of(t, mem)
+#define DESK_MEMORY      __local uint4 slots[SLOT * WG_ITEMS]; __local uint row[WG_ITEMS];
+#define ROW_ACCESS       struct desk
+#define ROW_ACCESS_OF(t) desk_of(t, slots, row)
 
 #else
-
-#define ROMIX_LOCAL_WORDS 1
 
 SM_INLINE void load_row(struct chunk *x, const struct table *t, const uint row)
 {
@@ -266,6 +263,7 @@ SM_INLINE void store_row(const struct chunk *x, const struct table *t, const uin
     for (int z = 0; z < 8; z++) p[z] = x->r[z];
 }
 
+#define DESK_MEMORY
 #define ROW_ACCESS       struct table
 #define ROW_ACCESS_OF(t) *(t)
 
@@ -278,8 +276,9 @@ SM_INLINE uint label_of(const uint u)
 }
 
 SM_KERNEL void romix_fill(__constant struct sm_romix_job *job, __global uint4 *state, PARTS_PARAMS,
-                          __local uint *mem, const uint step_first, const uint step_count)
+                          const uint step_first, const uint step_count)
 {
+    DESK_MEMORY
     struct chunk x[INTERLEAVE];
     ROW_ACCESS rows[INTERLEAVE];
 #pragma unroll
@@ -299,9 +298,10 @@ SM_KERNEL void romix_fill(__constant struct sm_romix_job *job, __global uint4 *s
     for (uint u = 0; u < INTERLEAVE; u++) store_state(&x[u], state, label_of(u), job->width);
 }
 
-SM_KERNEL void romix_mix(__constant struct sm_romix_job *job, __global uint4 *state, PARTS_PARAMS, __local uint *mem,
+SM_KERNEL void romix_mix(__constant struct sm_romix_job *job, __global uint4 *state, PARTS_PARAMS,
                          const uint step_first, const uint step_count)
 {
+    DESK_MEMORY
     struct chunk x[INTERLEAVE], v[INTERLEAVE];
     ROW_ACCESS rows[INTERLEAVE];
 #pragma unroll

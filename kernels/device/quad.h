@@ -22,7 +22,7 @@ struct column {
 /* Where an item stands. */
 struct seat {
     uint item;         /* in its group */
-    __local uint *mem; /* QUAD_LOCAL_WORDS */
+    __local uint *mem; /* of the group: QUAD_LOCAL_WORDS */
 };
 
 /* The item that holds the column `by` to the right of ours. */

@@ -14,12 +14,11 @@ static const struct {
     int code;
     uint32_t items;       /* that work together */
     uint32_t label_items; /* per label */
-    uint32_t local_words; /* per item: ROMIX_LOCAL_WORDS */
 } kernels[] = {
-    [SM_GPU_KERNEL_DEFAULT] = {"default", -1, 1, 1, 0},
-    [SM_GPU_KERNEL_ITEM] = {"item", 0, 1, 1, 1},
-    [SM_GPU_KERNEL_QUAD] = {"quad", 1, 4, 4, 7},
-    [SM_GPU_KERNEL_FETCH] = {"fetch", 2, 8, 1, 37},
+    [SM_GPU_KERNEL_DEFAULT] = {"default", -1, 1, 1},
+    [SM_GPU_KERNEL_ITEM] = {"item", 0, 1, 1},
+    [SM_GPU_KERNEL_QUAD] = {"quad", 1, 4, 4},
+    [SM_GPU_KERNEL_FETCH] = {"fetch", 2, 8, 1},
 };
 
 const char *sm_gpu_kernel_name(sm_gpu_kernel k)
@@ -74,9 +73,4 @@ uint32_t sm_gpu_shape_group_labels(const struct sm_gpu_shape *s)
 uint64_t sm_gpu_shape_label_bytes(const struct sm_gpu_shape *s)
 {
     return ((uint64_t)s->scrypt_n + s->lookup_gap - 1) / s->lookup_gap * SM_ROMIX_ROW_BYTES;
-}
-
-size_t sm_gpu_shape_local_bytes(const struct sm_gpu_shape *s)
-{
-    return sizeof(uint32_t) * kernels[s->kernel].local_words * s->wg_items;
 }

@@ -50,7 +50,5 @@ char *sm_gpu_shape_ends_options(const struct sm_gpu_shape *s, char out[SM_GPU_OP
 uint32_t sm_gpu_shape_group_labels(const struct sm_gpu_shape *s);
 /* Scratch bytes of one label: the stored rows. */
 uint64_t sm_gpu_shape_label_bytes(const struct sm_gpu_shape *s);
-/* Local memory that a group is given as an argument. */
-size_t sm_gpu_shape_local_bytes(const struct sm_gpu_shape *s);
 
 #endif

@@ -115,7 +115,6 @@ static sm_err set_arguments(struct sm_gpu_labeler *g, struct sm_errinfo *ei)
         /* Parts that are not in use are never selected; any buffer will do. */
         for (uint32_t p = 0; p < SM_ROMIX_PARTS && rc == CL_SUCCESS; p++)
             rc = set_mem(g->cl, g->kernel[i], at++, b->part[p] ? &b->part[p] : &b->part[0]);
-        if (rc == CL_SUCCESS) rc = g->cl->SetKernelArg(g->kernel[i], at, sm_gpu_shape_local_bytes(&g->shape), NULL);
     }
     return rc == CL_SUCCESS ? SM_OK : sm_cl_fail(ei, rc, "clSetKernelArg on %s", g->dev.info.name);
 }

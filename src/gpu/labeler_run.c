@@ -8,8 +8,8 @@
 #define LONE_GROUP_STEPS 1024u /* one group alone: milliseconds on anything */
 
 /* The first arguments behind those that labeler.c sets. */
-#define ARG_RANGE (2 + SM_ROMIX_PARTS + 1) /* of FILL and MIX: first step, count */
-#define ARG_OUT   2                        /* of START: counter; of FINISH: labels, counter, hits */
+#define ARG_RANGE (2 + SM_ROMIX_PARTS) /* of FILL and MIX: first step, count */
+#define ARG_OUT   2                    /* of START: counter; of FINISH: labels, counter, hits */
 
 static sm_err launch(struct sm_gpu_labeler *g, sm_gpu_stage stage, uint32_t count, uint32_t steps,
                      struct sm_errinfo *ei)

@@ -15,10 +15,10 @@
 #include "util/cancel.h"
 #include "util/err.h"
 
-#define SM_BENCH_BOUNDS_MAX 3u
+#define SM_BENCH_BOUNDS_MAX 4u
 
 struct sm_bench_bound {
-    char kind[24]; /* "alu", "memory", "disk" */
+    char kind[24]; /* "alu", "memory", "disk"; "alu_computed", "memory_computed" */
     double rate;   /* same unit as the row's */
 };
 
@@ -40,6 +40,9 @@ struct sm_bench_row {
 void sm_bench_row_start(struct sm_bench_row *row, const char *stage, const char *device, const char *variant,
                         unsigned threads, const char *unit);
 
+/* Processor time that this process has spent so far. */
+double sm_bench_processor_seconds(void);
+
 /* The tightest bound, or NULL. */
 const struct sm_bench_bound *sm_bench_row_bound(const struct sm_bench_row *row);
 
@@ -51,7 +54,8 @@ SM_MUST_CHECK sm_err sm_bench_init_cpu(const char *variant, uint32_t scrypt_n, u
 /* Labels on an OpenCL device. `kernel` NULL: as it is tuned, after tuning it for at most tune_seconds when no row is known
  * (0: not at all); else "item", "quad", "fetch", as a row about it says, or as suits the device but for the kernel.
  * Bounds, measured on the device: alu (the same code, all rows in a cache), memory (the same rows stored and fetched,
- * nothing computed). The note says how many operations per compute unit and cycle that is. opts may be NULL. */
+ * nothing computed); and computed, where enough is known of it (gpu/peak.h). The note says how many operations per compute
+ * unit and cycle the rate is, and how much of a processor the host spent. opts may be NULL. */
 SM_MUST_CHECK sm_err sm_bench_init_gpu(const char *device_id, uint32_t scrypt_n, const char *kernel,
                                        const struct sm_label_gpu_opts *opts, double tune_seconds, double seconds,
                                        const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei);

@@ -6,6 +6,7 @@
 
 #include "bench/stage.h"
 #include "crypto/scrypt.h"
+#include "gpu/peak.h"
 #include "gpu/plain.h"
 #include "post/gpu_tune.h"
 #include "util/clock.h"
@@ -67,16 +68,38 @@ static sm_err add_bound(struct sm_bench_row *row, const char *id, struct sm_gpu_
     return SM_OK;
 }
 
-/* What the rate means for the arithmetic units, by the clock that the driver names. */
-static void write_note(struct sm_bench_row *row, const char *id, const struct sm_gpu_labeler_cfg *cfg, const char *how)
+/* ChunkMixes of a label: one to fill each row, and one to mix it, after gap / 2 - 1 / 2 more to compute a row that is not
+ * stored; post.md §8.1, without divergence. */
+static double chunkmixes(const struct sm_gpu_labeler_cfg *cfg)
 {
-    struct sm_gpu_device d;
-    const double ops =
-        CHUNKMIX_OPS * cfg->scrypt_n * (2 + (cfg->lookup_gap - 1) / 2.0); /* post.md §8.1: without divergence */
-    (void)snprintf(row->note, sizeof row->note, "%s", how);
-    if (!sm_gpu_describe(id, &d) || d.clock_mhz == 0) return;
-    (void)snprintf(row->note, sizeof row->note, "%s; %.1f operations per unit and cycle (%u units, %u MHz)", how,
-                   row->rate.median * ops / (1e6 * d.clock_mhz * d.compute_units), d.compute_units, d.clock_mhz);
+    return cfg->scrypt_n * (2 + (cfg->lookup_gap - 1) / 2.0);
+}
+
+static void add_computed(struct sm_bench_row *row, const char *id, const struct sm_gpu_labeler_cfg *cfg)
+{
+    const struct sm_gpu_peak peak = sm_gpu_peak_of(id);
+    const double bytes = 128.0 * cfg->scrypt_n * (1 + 1.0 / cfg->lookup_gap);
+    if (peak.chunkmixes_per_s > 0)
+        row->bounds[row->bounds_n++] = (struct sm_bench_bound){"alu_computed", peak.chunkmixes_per_s / chunkmixes(cfg)};
+    if (peak.bytes_per_s > 0)
+        row->bounds[row->bounds_n++] = (struct sm_bench_bound){"memory_computed", peak.bytes_per_s / bytes};
+}
+
+/* What the rate means for the arithmetic units, by the clock that the driver names; and what it costs the host, unless that
+ * is the device. */
+static void write_note(struct sm_bench_row *row, const char *id, const struct sm_gpu_labeler_cfg *cfg, const char *how,
+                       double host)
+{
+    struct sm_gpu_device d = {0};
+    const bool known = sm_gpu_describe(id, &d);
+    char ops[80] = "", spent[48] = "";
+    if (known && d.clock_mhz)
+        (void)snprintf(ops, sizeof ops, "; %.1f operations per unit and cycle (%u units, %u MHz)",
+                       row->rate.median * CHUNKMIX_OPS * chunkmixes(cfg) / (1e6 * d.clock_mhz * d.compute_units),
+                       d.compute_units, d.clock_mhz);
+    if (known && d.type != SM_GPU_TYPE_CPU)
+        (void)snprintf(spent, sizeof spent, "; %.1f %% of one processor", 100 * host);
+    (void)snprintf(row->note, sizeof row->note, "%s%s%s", how, ops, spent);
 }
 
 static sm_err tune_first(const char *id, uint32_t n, const struct sm_label_gpu_opts *opts, double seconds,
@@ -129,14 +152,18 @@ sm_err sm_bench_init_gpu(const char *device_id, uint32_t scrypt_n, const char *k
     }
     if (err) return err;
     sm_bench_row_start(out, "init", device_id, sm_gpu_labeler_describe(g), 0, "labels/s");
+    const double spent = sm_bench_processor_seconds();
+    const uint64_t start = sm_clock_ns();
     err = measure(g, SM_BENCH_SLICES, 0.6 * seconds, cancel, &out->rate, ei);
+    const double host = (sm_bench_processor_seconds() - spent) / sm_clock_seconds_since(start);
     cfg = sm_gpu_labeler_cfg_of(g);
     sm_gpu_labeler_free(g); /* the probes need the memory */
     if (!err) err = add_bound(out, device_id, cfg, SM_GPU_PROBE_ALU, "alu", 0.2 * seconds, cancel, ei);
     if (!err) err = add_bound(out, device_id, cfg, SM_GPU_PROBE_MEMORY, "memory", 0.2 * seconds, cancel, ei);
     if (err) return err;
     out->bytes_per_s = out->rate.median * SM_LABEL_BYTES;
-    write_note(out, device_id, &cfg, how);
+    add_computed(out, device_id, &cfg);
+    write_note(out, device_id, &cfg, how, host);
     return SM_OK;
 }
 

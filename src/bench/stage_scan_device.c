@@ -73,7 +73,7 @@ static sm_err check(struct sm_gpu_scanner *g, const struct sm_scan_job *timed, c
 
 /* ---- speed ---- */
 
-static double processor_seconds(void)
+double sm_bench_processor_seconds(void)
 {
     struct rusage u;
     (void)getrusage(RUSAGE_SELF, &u);
@@ -88,10 +88,10 @@ static sm_err measure(struct sm_gpu_scanner *g, const uint8_t *labels, size_t la
     sm_err err = sm_scan_measure(g, labels, labels_n, false, slice, &warm, ei); /* launches grow to their length */
     for (unsigned i = 0; i < SM_BENCH_SLICES && !err; i++) {
         if (sm_cancelled(cancel)) return sm_fail(ei, SM_E_CANCELLED, "interrupted");
-        const double before = processor_seconds();
+        const double before = sm_bench_processor_seconds();
         const uint64_t start = sm_clock_ns();
         err = sm_scan_measure(g, labels, labels_n, false, slice, &rate[i], ei);
-        spent += processor_seconds() - before;
+        spent += sm_bench_processor_seconds() - before;
         passed += sm_clock_seconds_since(start);
         if (!err) err = sm_scan_measure(g, labels, labels_n, true, slice, &bus[i], ei);
     }

@@ -127,7 +127,7 @@ static uint64_t info_u64(const struct sm_cl *cl, cl_device_id dev, cl_device_inf
     return cl->GetDeviceInfo(dev, what, sizeof v, &v, NULL) == CL_SUCCESS ? v : 0;
 }
 
-static uint32_t info_u32(const struct sm_cl *cl, cl_device_id dev, cl_device_info what)
+uint32_t sm_gpu_info_u32(const struct sm_cl *cl, cl_device_id dev, cl_device_info what)
 {
     cl_uint v = 0;
     return cl->GetDeviceInfo(dev, what, sizeof v, &v, NULL) == CL_SUCCESS ? v : 0;
@@ -165,7 +165,7 @@ static bool pci_nv(const struct sm_cl *cl, cl_device_id dev, cl_device_pci_bus_i
         cl->GetDeviceInfo(dev, DEVICE_PCI_SLOT_ID_NV, sizeof slot, &slot, NULL) != CL_SUCCESS)
         return false;
     /* The slot holds device and function as in configuration space; old drivers do not know the domain. */
-    *out = (cl_device_pci_bus_info_khr){.pci_domain = info_u32(cl, dev, DEVICE_PCI_DOMAIN_ID_NV),
+    *out = (cl_device_pci_bus_info_khr){.pci_domain = sm_gpu_info_u32(cl, dev, DEVICE_PCI_DOMAIN_ID_NV),
                                         .pci_bus = bus,
                                         .pci_device = slot >> 3,
                                         .pci_function = slot & 7};
@@ -265,10 +265,10 @@ static void describe(const struct sm_cl *cl, cl_device_id dev, struct sm_gpu_dev
     (void)info_name(cl, NULL, dev, CL_DRIVER_VERSION, d->driver, sizeof d->driver);
     d->memory_bytes = info_u64(cl, dev, CL_DEVICE_GLOBAL_MEM_SIZE);
     d->max_alloc_bytes = info_u64(cl, dev, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
-    d->compute_units = info_u32(cl, dev, CL_DEVICE_MAX_COMPUTE_UNITS);
-    d->clock_mhz = info_u32(cl, dev, CL_DEVICE_MAX_CLOCK_FREQUENCY);
+    d->compute_units = sm_gpu_info_u32(cl, dev, CL_DEVICE_MAX_COMPUTE_UNITS);
+    d->clock_mhz = sm_gpu_info_u32(cl, dev, CL_DEVICE_MAX_CLOCK_FREQUENCY);
     if (d->compute_units == 0) d->compute_units = 1;
-    d->shares_memory = info_u32(cl, dev, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
+    d->shares_memory = sm_gpu_info_u32(cl, dev, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
 }
 
 uint64_t sm_gpu_free_bytes(const struct sm_cl *cl, const struct sm_gpu_found *dev)

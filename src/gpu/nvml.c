@@ -7,6 +7,7 @@
 
 #define NVML_SUCCESS         0
 #define NVML_TEMPERATURE_GPU 0u
+#define NVML_CLOCK_MEM       2u
 
 typedef void *nvml_device;
 
@@ -17,7 +18,15 @@ struct sm_nvml {
     int (*by_pci)(const char *pci, nvml_device *out);
     int (*temperature)(nvml_device d, unsigned sensor, unsigned *out_c);
     int (*power)(nvml_device d, unsigned *out_mw);
+    int (*bus_width)(nvml_device d, unsigned *out_bits); /* NULL in old libraries, as is: */
+    int (*max_clock)(nvml_device d, unsigned clock, unsigned *out_mhz);
 };
+
+const char *sm_nvml_library(void)
+{
+    const char *name = getenv("SM_NVML");
+    return name && name[0] ? name : "libnvidia-ml.so.1";
+}
 
 static bool bind_all(struct sm_nvml *n)
 {
@@ -26,6 +35,8 @@ static bool bind_all(struct sm_nvml *n)
     *(void **)&n->by_pci = dlsym(n->library, "nvmlDeviceGetHandleByPciBusId_v2");
     *(void **)&n->temperature = dlsym(n->library, "nvmlDeviceGetTemperature");
     *(void **)&n->power = dlsym(n->library, "nvmlDeviceGetPowerUsage");
+    *(void **)&n->bus_width = dlsym(n->library, "nvmlDeviceGetMemoryBusWidth");
+    *(void **)&n->max_clock = dlsym(n->library, "nvmlDeviceGetMaxClockInfo");
     return n->init && n->shutdown && n->by_pci && n->temperature && n->power;
 }
 
@@ -65,4 +76,15 @@ bool sm_nvml_power(struct sm_nvml *n, const char *pci, double *out_w)
     if (n->by_pci(pci, &d) != NVML_SUCCESS || n->power(d, &mw) != NVML_SUCCESS) return false;
     *out_w = mw / 1e3;
     return true;
+}
+
+bool sm_nvml_memory_rate(struct sm_nvml *n, const char *pci, double *out)
+{
+    nvml_device d;
+    unsigned bits = 0, mhz = 0;
+    if (!n->bus_width || !n->max_clock || n->by_pci(pci, &d) != NVML_SUCCESS ||
+        n->bus_width(d, &bits) != NVML_SUCCESS || n->max_clock(d, NVML_CLOCK_MEM, &mhz) != NVML_SUCCESS)
+        return false;
+    *out = 2 * 1e6 * mhz * bits / 8; /* two transfers a cycle, of every kind of memory that is soldered to such cards */
+    return bits > 0 && mhz > 0;
 }

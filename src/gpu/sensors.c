@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gpu/device.h"
 #include "gpu/nvml.h"
 #include "util/clock.h"
 #include "util/io.h"
 
-#define PCI_PREFIX    "pci-" /* of device ids: gpu/device.c */
 #define NVIDIA_VENDOR 0x10de
 #define RAPL_MAX      16u                  /* packages */
 #define RAPL_MIN_NS   (100 * SM_NS_PER_MS) /* between two looks at the counters */
@@ -35,9 +35,8 @@ struct sm_sensors *sm_sensors_new(const struct sm_sensors_cfg *cfg)
     const char *sysfs = cfg ? cfg->sysfs : NULL, *nvml = cfg ? cfg->nvml : NULL;
     if (!s) return NULL;
     if (!sysfs) sysfs = getenv("SM_SYSFS");
-    if (!nvml) nvml = getenv("SM_NVML");
     (void)snprintf(s->sysfs, sizeof s->sysfs, "%s", sysfs && sysfs[0] ? sysfs : "/sys");
-    (void)snprintf(s->nvml_name, sizeof s->nvml_name, "%s", nvml && nvml[0] ? nvml : "libnvidia-ml.so.1");
+    (void)snprintf(s->nvml_name, sizeof s->nvml_name, "%s", nvml ? nvml : sm_nvml_library());
     return s;
 }
 
@@ -213,6 +212,6 @@ struct sm_reading sm_sensors_read(struct sm_sensors *s, const char *device)
     struct sm_reading none = {0};
     if (!s) return none;
     if (strcmp(device, "cpu") == 0) return read_cpu(s);
-    if (strncmp(device, PCI_PREFIX, sizeof PCI_PREFIX - 1) != 0 || strchr(device, '/')) return none;
-    return read_pci(s, device + sizeof PCI_PREFIX - 1);
+    if (strncmp(device, SM_GPU_PCI_PREFIX, sizeof SM_GPU_PCI_PREFIX - 1) != 0 || strchr(device, '/')) return none;
+    return read_pci(s, device + sizeof SM_GPU_PCI_PREFIX - 1);
 }

@@ -120,6 +120,11 @@ static sm_err try_cfg(struct search *s, const struct sm_gpu_labeler_cfg *cfg, st
     return err;
 }
 
+static void tell_impossible(const struct search *s, const struct sm_errinfo *why)
+{
+    sm_log(SM_LOG_DEBUG, "gpu", "not possible", "device=%s why=\"%s\"", s->device->id, why->text);
+}
+
 /* The member of a labeler's configuration that a step varies. */
 static uint32_t *member(struct sm_gpu_labeler_cfg *c, size_t offset)
 {
@@ -135,8 +140,7 @@ static void vary(struct search *s, size_t offset, const uint32_t *values, size_t
         struct sm_errinfo why = {0};
         if (*member(&next, offset) == values[i]) continue;
         *member(&next, offset) = values[i];
-        if (try_cfg(s, &next, &why))
-            sm_log(SM_LOG_DEBUG, "gpu", "not possible", "device=%s why=\"%s\"", s->device->id, why.text);
+        if (try_cfg(s, &next, &why)) tell_impossible(s, &why);
     }
 }
 
@@ -172,14 +176,19 @@ static void search_gpu(struct search *s, uint32_t units)
     VARY(s, layout, SM_GPU_LAYOUT_TABLES);
 }
 
-/* Barriers make the other kernels slow on processors, whose caches have no use for them. */
+/* Compilers for processors make vectors of a group's items. */
 static void search_cpu(struct search *s)
 {
+    struct sm_gpu_labeler_cfg fetch = s->best.cfg;
+    struct sm_errinfo why = {0};
+    fetch.kernel = SM_GPU_KERNEL_FETCH;
+    fetch.wg_items = 8;
+    fetch.unroll = 1;
+    if (try_cfg(s, &fetch, &why)) tell_impossible(s, &why);
     VARY(s, lookup_gap, 1, 4);
-    VARY(s, wg_items, 2, 4, 8);
-    VARY(s, interleave, 2);
-    VARY(s, unroll, 1);
-    VARY(s, kernel, SM_GPU_KERNEL_FETCH);
+    VARY(s, wg_items, 4, 16, 32);
+    if (s->best.cfg.kernel == SM_GPU_KERNEL_ITEM) VARY(s, interleave, 2);
+    VARY(s, unroll, 1, 4);
 }
 
 sm_err sm_gpu_tune(const struct sm_gpu_device *device, uint32_t scrypt_n, const struct sm_label_gpu_opts *opts,

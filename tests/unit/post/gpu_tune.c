@@ -96,7 +96,7 @@ Test(gpu_tune, a_shipped_row_is_found_last)
     use_cache(dir);
     struct sm_gpu_tuned t = {0};
     cr_assert(sm_gpu_tune_load(&pocl, 8192, NULL, &t), "measure configs/tuning.yaml again: the kernels have changed");
-    cr_assert(t.cfg.kernel == SM_GPU_KERNEL_ITEM && t.cfg.lookup_gap >= 1 && t.labels_per_s > 0);
+    cr_assert(t.cfg.kernel == SM_GPU_KERNEL_FETCH && t.cfg.lookup_gap >= 1 && t.labels_per_s > 0);
 
     save(&pocl, 8192, shape(16, 3, SM_GPU_LAYOUT_ROWS, 5));
     cr_assert(sm_gpu_tune_load(&pocl, 8192, NULL, &t) && t.cfg.lookup_gap == 3,

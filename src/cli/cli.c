@@ -193,9 +193,27 @@ static const struct sm_command *find_command(int argc, char **argv, int *at)
     return NULL;
 }
 
+/* The second words of the commands whose first word this is: "new, import, list". False: there are none. */
+static bool second_words(const char *first, char *out, size_t room)
+{
+    size_t n = 0;
+    for (const struct sm_command *const *c = sm_commands; *c; c++) {
+        const char *space = strchr((*c)->name, ' ');
+        if (!space || (*c)->hidden || strlen(first) != (size_t)(space - (*c)->name)) continue;
+        if (strncmp((*c)->name, first, strlen(first)) != 0) continue;
+        const int put = snprintf(out + n, room - n, "%s%s", n ? ", " : "", space + 1);
+        if (put < 0 || (size_t)put >= room - n) return n > 0;
+        n += (size_t)put;
+    }
+    return n > 0;
+}
+
 static sm_exit unknown_command(struct sm_cli *cli, const char *word)
 {
     struct sm_nearest near = {.word = word};
+    char second[200];
+    if (second_words(word, second, sizeof second))
+        return sm_cli_refuse(cli, SM_EXIT_USAGE, "after '%s' comes one of: %s; see smesher --help", word, second);
     for (const struct sm_command *const *c = sm_commands; *c; c++)
         if (!(*c)->hidden) sm_nearest_offer(&near, (*c)->name);
     if (near.best)

@@ -85,8 +85,9 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverlength-strings"
 
-/* x = a double round of `from`, which may be x. */
-static inline __attribute__((always_inline)) void v_double_round_pair(__m256i (*x)[16], const __m256i (*from)[16])
+/* x = a double round of `from`, which may be x. A call: eight copies in a ChunkMix would not fit into the first cache for
+ * instructions. */
+static __attribute__((noinline)) void v_double_round_pair(__m256i (*x)[16], const __m256i (*from)[16])
 {
     static const _Alignas(32) uint8_t rol16[32] = {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13,
                                                    2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13};

@@ -106,9 +106,9 @@ sm_err sm_signer_open(const struct sm_signer_cfg *cfg, struct sm_signer **out, s
     l->base.genesis = cfg->genesis;
     sm_err err = sm_journal_open(cfg->journal_path, &cfg->genesis, &l->journal, ei);
     if (!err) err = sm_keyring_load(cfg->keys_dir, SM_KEYRING_OPEN, cfg->pass, &l->ring, ei);
+    if (!err) err = match(l, cfg, ei); /* first: keys that the journal knows are missing, not to be made */
     if (!err && l->ring.n == 0)
         err = sm_fail(ei, SM_E_NOTFOUND, "%s holds no keys: make one by smesher keys new", cfg->keys_dir);
-    if (!err) err = match(l, cfg, ei);
     if (err)
         local_close(&l->base);
     else

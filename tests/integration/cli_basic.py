@@ -68,6 +68,8 @@ class Usage(CliTest):
             ("no command given", ""),
             (["unknown command 'inti'", "did you mean init?"], "inti"),
             ("unknown command 'zzzzz'", "zzzzz"),
+            (["after 'keys' comes one of: new, import, list,", "--help"], "keys"),
+            ("after 'config' comes one of: dump;", "config dmp"),
             (["unknown option --numUnits", "did you mean --num-units?"], "init --numUnits=4"),
             (["unknown option -numUnits", "did you mean --num-units?"], "init -numUnits 4"),
             (["unknown option -commitmentAtxId", "--commitment-atx-id"], "init -commitmentAtxId 00"),

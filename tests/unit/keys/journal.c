@@ -238,6 +238,10 @@ Test(journal, belongs_to_one_network_and_its_identities)
         .keys_dir = kit.keys, .journal_path = kit.journal, .genesis = kit.genesis, .allow_missing_keys = true};
     OK(sm_signer_open(&cfg, &kit.signer, &ei));
     sm_signer_close(kit.signer);
+    /* The last one, too: it is to be found, not made anew. */
+    cr_assert_eq(unlink(tmpdir_path(kit.keys, "a.key")), 0);
+    REFUSED(SM_E_MISMATCH, "is missing", kit_start(&kit, &ei));
+    REFUSED(SM_E_NOTFOUND, "holds no keys", sm_signer_open(&cfg, &kit.signer, &ei));
     /* A journal that is gone, or empty, or something else. */
     cr_assert_eq(unlink(kit.journal), 0);
     REFUSED(SM_E_NOTFOUND, "no signing journal", kit_start(&kit, &ei));

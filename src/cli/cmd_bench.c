@@ -87,9 +87,19 @@ static void rate_text(const struct sm_bench_row *r, double v, char out[32])
         (void)snprintf(out, 32, v < 100 ? "%.1f %s" : "%.0f %s", v, r->unit);
 }
 
+/* "93 % alu, 26 % memory" */
+static void shares_text(const struct sm_bench_row *row, char *out, size_t room)
+{
+    for (unsigned i = 0; i < row->bounds_n; i++) {
+        const size_t n = strlen(out);
+        (void)snprintf(out + n, room - n, "%s%.0f %% %s", n ? ", " : "", 100 * row->rate.median / row->bounds[i].rate,
+                       row->bounds[i].kind);
+    }
+}
+
 static void row_done(struct run *r, const struct sm_bench_row *row)
 {
-    char rate[32], spread[48] = "", bytes[32] = "", bound[64] = "", share[16] = "", threads[16] = "", nonces[16] = "";
+    char rate[32], spread[48] = "", bytes[32] = "", bound[64] = "", share[96] = "", threads[16] = "", nonces[16] = "";
     rate_text(row, row->rate.median, rate);
     if (row->rate.slices > 1 && row->rate.median > 0)
         (void)snprintf(spread, sizeof spread, "-%.0f/+%.0f %%", 100 * (1 - row->rate.min / row->rate.median),
@@ -100,7 +110,7 @@ static void row_done(struct run *r, const struct sm_bench_row *row)
         char text[32];
         rate_text(row, b->rate, text);
         (void)snprintf(bound, sizeof bound, "%s (%s)", text, b->kind);
-        (void)snprintf(share, sizeof share, "%.0f %%", 100 * row->rate.median / b->rate);
+        shares_text(row, share, sizeof share);
     }
     if (row->threads) (void)snprintf(threads, sizeof threads, "%u", row->threads);
     if (row->nonces) (void)snprintf(nonces, sizeof nonces, "%" PRIu32, row->nonces);
@@ -427,12 +437,13 @@ const struct sm_command sm_cmd_bench = {
     .details =
         "Stages: init (labels, for each CPU variant and GPU), disk (sequential direct writes and reads), prove (the "
         "label scan from memory, for each CPU variant and GPU, and one pass of the real prover over a file), k2pow "
-        "(RandomX), verify (whole "
-        "proofs). All of them by default. Each stage checks for correct results before it measures.\n\n"
+        "(RandomX), verify (whole proofs). All of them by default. Each stage checks for correct results before it "
+        "measures.\n\n"
         "A bound is the rate at which one resource alone would work: alu (the same code with its data in the L1 "
-        "cache), memory (the same traffic without the arithmetic), disk, bus (the transfer to a device). The share "
-        "says how much of the tightest "
-        "bound is reached. Rates are medians of several slices; the spread shows how calm the machine was.\n\n"
+        "cache), memory (the same traffic without the arithmetic), disk, bus (the transfer to a device); alu_computed "
+        "and memory_computed follow from what the driver says of a device's units, clock and memory. Shown are the "
+        "tightest bound, and how much of each is reached. Rates are medians of several slices; the spread shows how "
+        "calm the machine was.\n\n"
         "The verdict at the end says which number of nonces per pass to use, how long a proof takes, and how many "
         "units this machine can prove in the given window.\n\n"
         "Temporary files are created in --dir and removed again.",

@@ -1,6 +1,5 @@
 #include "gpu/peak.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "gpu/device.h"

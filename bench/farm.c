@@ -67,7 +67,7 @@ static sm_err device_new(unsigned number, bool real, double rate, struct sm_labe
     struct device *d = calloc(1, sizeof *d);
     if (!d) return sm_fail(ei, SM_E_NOMEM, "out of memory");
     *d = (struct device){.rate = rate, .real = real};
-    sm_err err = real ? sm_label_engine_cpu(NULL, N, &d->cpu, ei) : SM_OK;
+    sm_err err = real ? sm_label_engine_cpu(NULL, N, 0, &d->cpu, ei) : SM_OK;
     const double guess = rate * exp(uniform(log(0.25), log(4))) * 0.5;
     *out =
         (struct sm_label_engine){.ops = &ops, .self = d, .chunk = 1 + (uint64_t)guess, .width = 16, .trusted = !real};

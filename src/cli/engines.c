@@ -60,7 +60,7 @@ static sm_err add_cpu(struct building *b, struct sm_errinfo *ei)
     tune_cpu(b, threads);
     sm_err err = room_for(b, threads, ei);
     for (unsigned i = 0; !err && i < threads; i++) {
-        err = sm_label_engine_cpu(b->args->variant, b->scrypt_n, &b->engines[b->n], ei);
+        err = sm_label_engine_cpu(b->args->variant, b->scrypt_n, threads, &b->engines[b->n], ei);
         if (!err) b->n++;
     }
     return err;

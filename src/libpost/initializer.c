@@ -61,7 +61,7 @@ static sm_err make_cpu_farm(Initializer *in, struct sm_errinfo *ei)
     sm_err err = engines ? SM_OK : sm_fail(ei, SM_E_NOMEM, "out of memory for %u label engines", threads);
     size_t n = 0;
     while (!err && n < threads) {
-        err = sm_label_engine_cpu(NULL, in->job.scrypt_n, &engines[n], ei);
+        err = sm_label_engine_cpu(NULL, in->job.scrypt_n, 0, &engines[n], ei);
         if (!err) n++;
     }
     if (!err)

@@ -30,7 +30,7 @@ static sm_err farm_of_processors(uint32_t scrypt_n, struct sm_label_farm **out, 
     struct sm_label_engine *engines = calloc(n, sizeof *engines);
     if (!engines) return sm_fail(ei, SM_E_NOMEM, "out of memory for label engines");
     sm_err err = SM_OK;
-    for (unsigned i = 0; i < n && !err; i++) err = sm_label_engine_cpu(NULL, scrypt_n, &engines[i], ei);
+    for (unsigned i = 0; i < n && !err; i++) err = sm_label_engine_cpu(NULL, scrypt_n, n, &engines[i], ei);
     if (err)
         for (unsigned i = 0; i < n; i++) sm_label_engine_free(&engines[i]);
     else

@@ -316,7 +316,7 @@ size_t sm_label_farm_stats(struct sm_label_farm *f, struct sm_label_engine_stats
 static sm_err add_cpu_seat(struct sm_label_farm *f, struct sm_errinfo *ei)
 {
     struct sm_label_engine e = {0};
-    sm_err err = sm_label_engine_cpu(NULL, f->run.job->scrypt_n, &e, ei);
+    sm_err err = sm_label_engine_cpu(NULL, f->run.job->scrypt_n, 0, &e, ei);
     if (err) return err;
     seat_add(f, &e);
     seat_start(&f->seats[f->plan.seats_n - 1]);

@@ -59,9 +59,10 @@ struct sm_label_engine_ops {
 };
 void sm_label_engine_free(struct sm_label_engine *e); /* accepts a zeroed engine */
 
-/* One CPU thread. `variant` NULL = best or SM_CPU_ISA. Uses the tuning of sm_label_cpu_tune when there is one. */
-SM_MUST_CHECK sm_err sm_label_engine_cpu(const char *variant, uint32_t scrypt_n, struct sm_label_engine *out,
-                                         struct sm_errinfo *ei);
+/* One CPU thread of `threads` that will work at once, 0 = one per processor. `variant` NULL = best or SM_CPU_ISA. Uses the
+ * tuning of sm_label_cpu_tune when there is one, that of the nearest number of threads. */
+SM_MUST_CHECK sm_err sm_label_engine_cpu(const char *variant, uint32_t scrypt_n, unsigned threads,
+                                         struct sm_label_engine *out, struct sm_errinfo *ei);
 
 /* How OpenCL devices are run; 0 and NULL: as suits them. */
 struct sm_label_gpu_opts {

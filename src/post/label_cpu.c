@@ -104,7 +104,8 @@ static uint64_t chunk_labels(const struct sm_scrypt_variant *v, uint32_t n, uint
     return (labels + width - 1) / width * width;
 }
 
-sm_err sm_label_engine_cpu(const char *variant, uint32_t scrypt_n, struct sm_label_engine *out, struct sm_errinfo *ei)
+sm_err sm_label_engine_cpu(const char *variant, uint32_t scrypt_n, unsigned threads, struct sm_label_engine *out,
+                           struct sm_errinfo *ei)
 {
     const struct sm_scrypt_variant *v = NULL;
     sm_err err = sm_scrypt_pick(sm_cpu(), variant, &v, ei);
@@ -117,7 +118,7 @@ sm_err sm_label_engine_cpu(const char *variant, uint32_t scrypt_n, struct sm_lab
     struct sm_label_tuned tuned = {0};
     c->variant = v;
     c->n = scrypt_n;
-    c->tuned = sm_label_tune_load(v, scrypt_n, sm_cpu_count(), &tuned);
+    c->tuned = sm_label_tune_load(v, scrypt_n, threads ? threads : sm_cpu_count(), &tuned);
     c->tune = tuned.tune;
     *out = (struct sm_label_engine){.ops = &cpu_ops, .self = c, .trusted = true, .width = expected_width(c)};
     out->chunk = chunk_labels(v, scrypt_n, out->width, tuned.threads ? tuned.labels_per_s / tuned.threads : 0);

@@ -77,7 +77,7 @@ static inline sm_err kit_run(const struct kit *k, const struct sm_cancel *cancel
 {
     struct sm_label_engine e[8] = {0};
     for (unsigned i = 0; i < k->engines; i++) {
-        cr_assert_eq(sm_label_engine_cpu(NULL, k->n, &e[i], ei), SM_OK, "%s", ei->text);
+        cr_assert_eq(sm_label_engine_cpu(NULL, k->n, 0, &e[i], ei), SM_OK, "%s", ei->text);
         if (k->chunk) e[i].chunk = k->chunk;
         e[i].width = 0;
     }

@@ -385,7 +385,7 @@ static struct sm_label_engine liar(uint64_t every)
 {
     struct liar *l = calloc(1, sizeof *l);
     l->every = every;
-    cr_assert_eq(sm_label_engine_cpu(NULL, 2, &l->cpu, NULL), SM_OK);
+    cr_assert_eq(sm_label_engine_cpu(NULL, 2, 0, &l->cpu, NULL), SM_OK);
     return (struct sm_label_engine){.ops = &liar_ops, .self = l, .device = "liar", .variant = "x", .chunk = 65536};
 }
 

@@ -269,7 +269,7 @@ Test(farm, cpu_engines_together)
 {
     struct sm_label_engine e[3];
     struct sm_errinfo ei = {0};
-    for (int i = 0; i < 3; i++) cr_assert_eq(sm_label_engine_cpu(NULL, N, &e[i], &ei), SM_OK, "%s", ei.text);
+    for (int i = 0; i < 3; i++) cr_assert_eq(sm_label_engine_cpu(NULL, N, 0, &e[i], &ei), SM_OK, "%s", ei.text);
     struct sm_label_farm *f = farm(e, 3, 0);
     const char *text;
     cr_assert_eq(run_plain(f, &text), SM_OK, "%s", text);

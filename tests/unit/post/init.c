@@ -28,7 +28,7 @@ static struct sm_init_cfg vector_cfg(const json_t *v, const char *dir, struct sm
     vec_hex(v, "commitment_atx_id_hex", cfg.commitment_atx_id.b, 32);
     struct sm_errinfo ei = {0};
     for (size_t i = 0; i < n; i++)
-        cr_assert_eq(sm_label_engine_cpu(NULL, scrypt_n, &engines[i], &ei), SM_OK, "%s", ei.text);
+        cr_assert_eq(sm_label_engine_cpu(NULL, scrypt_n, 0, &engines[i], &ei), SM_OK, "%s", ei.text);
     return cfg;
 }
 

@@ -16,7 +16,7 @@ static struct sm_label_engine cpu_engine(const char *variant, uint32_t n)
 {
     struct sm_label_engine e = {0};
     struct sm_errinfo ei = {0};
-    cr_assert_eq(sm_label_engine_cpu(variant, n, &e, &ei), SM_OK, "%s", ei.text);
+    cr_assert_eq(sm_label_engine_cpu(variant, n, 0, &e, &ei), SM_OK, "%s", ei.text);
     return e;
 }
 
@@ -113,8 +113,8 @@ Test(label_cpu, refuses_bad_n_and_unknown_variants_and_is_lazy)
     struct sm_errinfo ei = {0};
     static const uint32_t bad[] = {0, 1, 3, 8191, SM_SCRYPT_N_MAX * 2};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        cr_assert_eq(sm_label_engine_cpu(NULL, bad[i], &e, &ei), SM_E_ARG, "%u", bad[i]);
-    cr_assert_eq(sm_label_engine_cpu("mmx", 8192, &e, &ei), SM_E_ARG);
+        cr_assert_eq(sm_label_engine_cpu(NULL, bad[i], 0, &e, &ei), SM_E_ARG, "%u", bad[i]);
+    cr_assert_eq(sm_label_engine_cpu("mmx", 8192, 0, &e, &ei), SM_E_ARG);
     /* An engine that is never used allocates no scratch: a thousand at the largest N do no harm. */
     for (int i = 0; i < 1000; i++) {
         e = cpu_engine(NULL, SM_SCRYPT_N_MAX);
@@ -208,16 +208,55 @@ Test(tune, the_nearest_thread_count_is_taken)
     cr_assert_eq(got.threads, 16);
 }
 
+Test(tune, an_engine_is_tuned_for_its_company)
+{
+    char dir[256];
+    setenv("SM_CACHE_DIR", tmpdir_make(dir), 1);
+    const struct sm_scrypt_variant *v = NULL;
+    struct sm_errinfo ei = {0};
+    cr_assert_eq(sm_scrypt_pick(sm_cpu(), NULL, &v, &ei), SM_OK);
+    if (v->lanes == 1) cr_skip_test("no variant with several lanes here");
+    for (uint32_t sets = 1; sets <= 2; sets++) {
+        const struct sm_scrypt_tune tune = {.groups = 1, .sets = sets, .lookup_gap = 1, .prefetch = 1, .stream = 1};
+        const struct sm_label_tuned t = {.tune = tune, .threads = sets == 1 ? 16 : 1, .labels_per_s = 1};
+        cr_assert_eq(sm_label_tune_save(v, 64, &t, &ei), SM_OK, "%s", ei.text);
+    }
+    for (unsigned threads = 1; threads <= 16; threads += 15) {
+        struct sm_label_engine e = {0};
+        cr_assert_eq(sm_label_engine_cpu(NULL, 64, threads, &e, &ei), SM_OK, "%s", ei.text);
+        cr_assert_eq(e.width, v->lanes * (threads == 1 ? 2 : 1));
+        sm_label_engine_free(&e);
+    }
+    tmpdir_remove(dir);
+}
+
+Test(tune, a_stop_ends_it_and_nothing_is_saved)
+{
+    char dir[256];
+    setenv("SM_CACHE_DIR", tmpdir_make(dir), 1);
+    const struct sm_scrypt_variant *v = NULL;
+    struct sm_errinfo ei = {0};
+    struct sm_label_tuned saved = {0};
+    struct sm_scrypt_tune tune;
+    struct sm_cancel cancel = {0};
+    double rate;
+    sm_cancel_request(&cancel);
+    cr_assert_eq(sm_scrypt_pick(sm_cpu(), NULL, &v, &ei), SM_OK);
+    cr_assert_eq(sm_label_cpu_tune(NULL, 8192, 1, 3600, &cancel, &tune, &rate, &ei), SM_E_CANCELLED);
+    cr_assert_not(sm_label_tune_load(v, 8192, 1, &saved));
+    tmpdir_remove(dir);
+}
+
 Test(tune, a_broken_file_means_not_tuned_and_is_replaced)
 {
     static const char *const broken[] = {
         "",
         "{",
         "[]",
-        "{\"version\":1}",
-        "{\"version\":1,\"entries\":7}",
-        "{\"version\":2,\"entries\":[]}",
-        "{\"version\":1,\"entries\":[7,null,{}]}",
+        "{\"version\":2}",
+        "{\"version\":2,\"entries\":7}",
+        "{\"version\":1,\"entries\":[]}",
+        "{\"version\":2,\"entries\":[7,null,{}]}",
         "\xff\xfe\x00",
     };
     char dir[256];

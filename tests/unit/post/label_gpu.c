@@ -40,7 +40,7 @@ Test(label_gpu, labels_and_vrf_search_equal_the_cpu)
     const struct sm_label_job job = job_of(N, difficulty);
     struct sm_label_engine gpu = open_engine(N), cpu = {0};
     struct sm_errinfo ei = {0};
-    cr_assert_eq(sm_label_engine_cpu("ref", N, &cpu, &ei), SM_OK, "%s", ei.text);
+    cr_assert_eq(sm_label_engine_cpu("ref", N, 0, &cpu, &ei), SM_OK, "%s", ei.text);
 
     const struct sm_label_range ranges[] = {
         {0, 1}, {0, 3000}, {(UINT64_C(1) << 32) - 700, 1999}, {12345, gpu.chunk + 1}, {77, 2 * gpu.chunk - 1},

@@ -65,6 +65,8 @@ static const struct sm_scrypt_tune tunes[] = {
     {.groups = 1, .sets = 2, .lookup_gap = 1, .prefetch = 1, .stream = 2},
     {.groups = 1, .sets = 1, .lookup_gap = 1, .prefetch = 1, .stream = 1},
     {.groups = 1, .sets = 4, .lookup_gap = 2, .prefetch = 2, .stream = 2},
+    /* many cores, a large cache, little bandwidth */
+    {.groups = 1, .sets = 2, .lookup_gap = 4, .prefetch = 2, .stream = 1},
 };
 
 const struct sm_scrypt_variant sm_scrypt_avx512 = {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
@@ -17,6 +18,7 @@
 #define ACT_RUNNING 3
 #define ACT_STATUS  1000 /* ACT_STATUS - code */
 #define ACT_VALUE   1000000
+#define ACT_TAKES   2000000
 
 #define FUNCTIONS_MAX 64
 
@@ -66,6 +68,7 @@ static int parse_action(const char *s)
     if (strncmp(s, "null", 4) == 0) return ACT_NULL;
     if (strncmp(s, "corrupt", 7) == 0) return ACT_CORRUPT;
     if (strncmp(s, "running", 7) == 0) return ACT_RUNNING;
+    if (strncmp(s, "takes", 5) == 0) return ACT_TAKES + atoi(s + 5);
     if (strncmp(s, "value", 5) == 0) return ACT_VALUE + atoi(s + 5);
     if (strncmp(s, "status", 6) == 0) return ACT_STATUS - atoi(s + 6);
     return atoi(s);
@@ -268,13 +271,33 @@ EXPORT CL_API_ENTRY cl_int CL_API_CALL clGetKernelWorkGroupInfo(cl_kernel k, cl_
     return rc;
 }
 
+/* The command that is being waited for, and since when. */
+static cl_event awaited;
+static struct timespec awaited_since;
+
+static bool still_takes(cl_event e, int ms)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    if (e != awaited) {
+        awaited = e;
+        awaited_since = now;
+    }
+    const long passed = (now.tv_sec - awaited_since.tv_sec) * 1000 + (now.tv_nsec - awaited_since.tv_nsec) / 1000000;
+    if (passed >= ms) awaited = NULL; /* another command may get the same address */
+    return passed < ms;
+}
+
 EXPORT CL_API_ENTRY cl_int CL_API_CALL clGetEventInfo(cl_event e, cl_event_info i, size_t n, void *v, size_t *r)
 {
     const int act = due("clGetEventInfo");
     if (act < 0) return act;
     const cl_int rc = REAL(clGetEventInfo)(e, i, n, v, r);
     if (act == ACT_RUNNING && i == CL_EVENT_COMMAND_EXECUTION_STATUS && n == sizeof(cl_int)) *(cl_int *)v = CL_RUNNING;
-    if (act >= ACT_STATUS && i == CL_EVENT_COMMAND_EXECUTION_STATUS && n == sizeof(cl_int))
+    if (act >= ACT_TAKES && i == CL_EVENT_COMMAND_EXECUTION_STATUS && n == sizeof(cl_int) &&
+        still_takes(e, act - ACT_TAKES))
+        *(cl_int *)v = CL_RUNNING;
+    else if (act < ACT_VALUE && act >= ACT_STATUS && i == CL_EVENT_COMMAND_EXECUTION_STATUS && n == sizeof(cl_int))
         *(cl_int *)v = ACT_STATUS - act;
     return rc;
 }

@@ -7,6 +7,7 @@
  *   null      the call succeeds and gives NULL: a creator no object, an enqueue no event, an enumeration no item
  *   corrupt   clEnqueueReadBuffer: one bit is flipped, 16 bytes before the end: in the last label
  *   running   clGetEventInfo: the command is not done, whatever it is
+ *   takes50   clGetEventInfo: the command is not done until 50 ms after this was first asked of it; one thread at a time
  *   status-5  clGetEventInfo: the command is reported to have ended with -5
  *   value3    clGetKernelWorkGroupInfo: the answer is 3
  * SM_SHIM_INFO: what clGetDeviceInfo answers, "param=kind:value" separated by ';': s:text, u32:, u64:, size: numbers,

@@ -2,10 +2,12 @@
  * no crash, and every object released. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
+#include <time.h>
 
 #include "support/opencl/shim.h"
 #include "support/tmpdir.h"
 #include "unit/gpu/device.h"
+#include "util/clock.h"
 
 #define N 16u
 
@@ -357,6 +359,33 @@ static long launches_per_batch(uint32_t launch_ms)
     }
     sm_gpu_labeler_free(g);
     return calls;
+}
+
+static double thread_seconds(void)
+{
+    struct timespec t;
+    cr_assert_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Two batches on a device whose every command takes a tenth of a second. Ours alone is counted, and not what the driver's
+ * threads compute: a thread that asks all the time would be at 100 %. */
+Test(faults, waiting_takes_a_small_part_of_a_processor)
+{
+    shim();
+    struct sm_gpu_labeler *g = open_good();
+    uint8_t out[20 * 16];
+    struct sm_errinfo ei = {0};
+    const struct sm_gpu_label_job job = {.commitment = commitment, .count = 20};
+    rules("clGetEventInfo:1+=takes100");
+    const double spent = thread_seconds();
+    const uint64_t start = sm_clock_ns();
+    cr_assert_eq(sm_gpu_labeler_run(g, &job, NULL, out, &ei), SM_OK, "%s", ei.text);
+    const double share = (thread_seconds() - spent) / sm_clock_seconds_since(start);
+    cr_assert_gt(sm_clock_seconds_since(start), 1, "at least ten commands");
+    cr_assert_lt(share, 0.05, "%.1f %% of a processor", 100 * share);
+    rules("");
+    sm_gpu_labeler_free(g);
 }
 
 Test(faults, launches_fill_the_time_allowed)

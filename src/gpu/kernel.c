@@ -38,15 +38,20 @@ uint32_t sm_gpu_kernel_items(sm_gpu_kernel k)
     return kernels[k].items;
 }
 
-const char *sm_gpu_labeler_source_id(char out[SM_GPU_SOURCE_ID_ROOM])
+const char *sm_gpu_source_id(const char *first, const char *second, char out[SM_GPU_SOURCE_ID_ROOM])
 {
     struct sm_blake3 h;
     uint8_t hash[SM_BLAKE3_BYTES];
     sm_blake3_init(&h);
-    sm_blake3_update(&h, sm_kernel_romix_source, strlen(sm_kernel_romix_source) + 1);
-    sm_blake3_update(&h, sm_kernel_label_ends_source, strlen(sm_kernel_label_ends_source) + 1);
+    sm_blake3_update(&h, first, strlen(first) + 1);
+    sm_blake3_update(&h, second, strlen(second) + 1);
     sm_blake3_final(&h, hash);
     return sm_hex_encode(hash, 8, out);
+}
+
+const char *sm_gpu_labeler_source_id(char out[SM_GPU_SOURCE_ID_ROOM])
+{
+    return sm_gpu_source_id(sm_kernel_romix_source, sm_kernel_label_ends_source, out);
 }
 
 char *sm_gpu_shape_options(const struct sm_gpu_shape *s, char out[SM_GPU_OPTIONS_ROOM])

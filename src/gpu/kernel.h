@@ -15,6 +15,10 @@ extern const char sm_kernel_romix_plain_source[];
 extern const char sm_kernel_scan_source[];
 extern const char sm_kernel_scan_bits_source[];
 
+/* Identifies the sources of two programs that belong together, 16 hex digits: results with other ones say nothing about
+ * these. Returns `out`. */
+const char *sm_gpu_source_id(const char *first, const char *second, char out[SM_GPU_SOURCE_ID_ROOM]);
+
 #define SM_GPU_LOOKUP_GAP_MAX 8u /* beyond it recomputing costs more than any memory saved is worth */
 #define SM_GPU_INTERLEAVE_MAX 4u /* beyond it no device has the registers */
 

@@ -38,16 +38,19 @@ struct sm_label_job {
     const uint8_t *vrf_difficulty; /* 32 bytes, or NULL: do not search; borrowed */
 };
 
+#define SM_LABEL_DEVICE_ROOM  64u
+#define SM_LABEL_VARIANT_ROOM 96u
+
 /* An engine: one thread's or one device's worth. */
 struct sm_label_engine {
     const struct sm_label_engine_ops *ops; /* constant after creation */
     void *self;
-    char device[64];  /* "cpu", or the OpenCL device id */
-    char variant[96]; /* "avx512", "kernel=item gap=2 …" */
-    uint64_t chunk;   /* labels per call that suit it: about half a second of work */
-    uint32_t width;   /* labels it computes side by side: calls are multiples of it where possible; 0 = no matter */
-    double duty;      /* share of the time it may work, above 0; 0 = always */
-    bool trusted;     /* the reference itself; others are spot-checked in every batch */
+    char device[SM_LABEL_DEVICE_ROOM];   /* "cpu", or the OpenCL device id */
+    char variant[SM_LABEL_VARIANT_ROOM]; /* "avx512", "kernel=item gap=2 …" */
+    uint64_t chunk;                      /* labels per call that suit it: about half a second of work */
+    uint32_t width; /* labels it computes side by side: calls are multiples of it where possible; 0 = no matter */
+    double duty;    /* share of the time it may work, above 0; 0 = always */
+    bool trusted;   /* the reference itself; others are spot-checked in every batch */
 };
 struct sm_label_engine_ops {
     /* labels: range.count * 16 bytes. best: initialised by the caller; offered every label below the difficulty.
@@ -118,7 +121,7 @@ SM_MUST_CHECK sm_err sm_label_farm_run(struct sm_label_farm *f, const struct sm_
 
 /* Snapshot per engine for progress displays; any thread. */
 struct sm_label_engine_stats {
-    char device[sizeof((struct sm_label_engine *)0)->device], variant[sizeof((struct sm_label_engine *)0)->variant];
+    char device[SM_LABEL_DEVICE_ROOM], variant[SM_LABEL_VARIANT_ROOM];
     uint32_t width;  /* labels side by side, 128 * N bytes of memory each; 0 = not said */
     uint64_t labels; /* delivered */
     uint64_t busy_ns;

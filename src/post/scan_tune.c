@@ -6,13 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/blake3.h"
 #include "gpu/kernel.h"
 #include "post/tune_rows.h"
 #include "util/bytes.h"
 #include "util/clock.h"
 #include "util/log.h"
-#include "util/text.h"
 #include "util/thread.h"
 
 /* ---- rows ---- */
@@ -22,21 +20,11 @@ static const char *kind_name(sm_gpu_scan_kind k)
     return k == SM_GPU_SCAN_BITS ? "bits" : "tables";
 }
 
-/* Another source is another kernel, with another best. */
-static const char *source_id(char out[SM_HEX_ROOM(8)])
+static struct sm_tune_key key_of(const struct sm_gpu_device *d, char source[SM_GPU_SOURCE_ID_ROOM])
 {
-    struct sm_blake3 h;
-    uint8_t hash[SM_BLAKE3_BYTES];
-    sm_blake3_init(&h);
-    sm_blake3_update(&h, sm_kernel_scan_source, strlen(sm_kernel_scan_source) + 1);
-    sm_blake3_update(&h, sm_kernel_scan_bits_source, strlen(sm_kernel_scan_bits_source) + 1);
-    sm_blake3_final(&h, hash);
-    return sm_hex_encode(hash, 8, out);
-}
-
-static struct sm_tune_key key_of(const struct sm_gpu_device *d, char source[SM_HEX_ROOM(8)])
-{
-    return (struct sm_tune_key){.device = d, .kernel = "scan", .source = source_id(source)};
+    return (struct sm_tune_key){.device = d,
+                                .kernel = "scan",
+                                .source = sm_gpu_source_id(sm_kernel_scan_source, sm_kernel_scan_bits_source, source)};
 }
 
 static bool parse_row(const json_t *row, void *out)
@@ -57,7 +45,7 @@ static bool parse_row(const json_t *row, void *out)
 
 bool sm_scan_tune_load(const struct sm_gpu_device *device, struct sm_gpu_scanner_cfg *out)
 {
-    char source[SM_HEX_ROOM(8)];
+    char source[SM_GPU_SOURCE_ID_ROOM];
     const struct sm_tune_key key = key_of(device, source);
     return sm_tune_rows_find(&key, NULL, parse_row, out);
 }
@@ -65,7 +53,7 @@ bool sm_scan_tune_load(const struct sm_gpu_device *device, struct sm_gpu_scanner
 static sm_err save(const struct sm_gpu_device *d, const struct sm_gpu_scanner_cfg *c, double bytes_per_s,
                    struct sm_errinfo *ei)
 {
-    char source[SM_HEX_ROOM(8)];
+    char source[SM_GPU_SOURCE_ID_ROOM];
     const struct sm_tune_key key = key_of(d, source);
     json_t *row = json_pack("{s:s, s:I, s:I, s:I, s:f, s:I}", "kind", kind_name(c->kind), "tables",
                             (json_int_t)c->tables, "copies", (json_int_t)c->copies, "wg_items", (json_int_t)c->wg_items,

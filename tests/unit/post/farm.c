@@ -265,6 +265,20 @@ Test(farm, nothing_to_do_touches_no_engine)
     sm_label_farm_free(f);
 }
 
+Test(farm, names_that_fill_their_room_are_kept_whole)
+{
+    struct sm_label_engine e[1] = {fake((struct fake){0}, "x", 8, true)};
+    struct sm_label_engine_stats s[1];
+    memset(e[0].variant, 'v', sizeof e[0].variant - 1);
+    e[0].variant[sizeof e[0].variant - 1] = '\0';
+    e[0].width = 77;
+    struct sm_label_farm *f = farm(e, 1, 0);
+    cr_assert_eq(sm_label_farm_stats(f, s, 1), 1);
+    cr_assert_eq(strnlen(s[0].variant, sizeof s[0].variant), sizeof e[0].variant - 1);
+    cr_assert_eq(s[0].width, 77);
+    sm_label_farm_free(f);
+}
+
 Test(farm, cpu_engines_together)
 {
     struct sm_label_engine e[3];

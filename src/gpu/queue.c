@@ -88,9 +88,10 @@ static sm_err wait_oldest(struct sm_gpu_queue *q, struct sm_errinfo *ei)
     cl_int status;
     if (!doze(q, ev, &status)) {
         atomic_store(&q->hangs, true);
-        return sm_fail(ei, SM_E_DEVICE,
-                       "%s hangs: a command was not done after %.1f s; it is left alone until its driver is restarted",
-                       q->device, 1e-9 * (double)q->answer_ns);
+        return sm_fail(
+            ei, SM_E_DEVICE,
+            "%s hangs: a command was not done after %.1f s; it is used no more; if it stays so, restart its driver",
+            q->device, 1e-9 * (double)q->answer_ns);
     }
     const cl_int rc = outcome(q, ev, status);
     (void)q->cl->ReleaseEvent(ev);

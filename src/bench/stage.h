@@ -40,9 +40,6 @@ struct sm_bench_row {
 void sm_bench_row_start(struct sm_bench_row *row, const char *stage, const char *device, const char *variant,
                         unsigned threads, const char *unit);
 
-/* Processor time that this process has spent so far. */
-double sm_bench_processor_seconds(void);
-
 /* The tightest bound, or NULL. */
 const struct sm_bench_bound *sm_bench_row_bound(const struct sm_bench_row *row);
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "bench/stage.h"
 #include "bench/stage_scan.h"
@@ -72,13 +71,6 @@ static sm_err check(struct sm_gpu_scanner *g, const struct sm_scan_job *timed, c
 }
 
 /* ---- speed ---- */
-
-double sm_bench_processor_seconds(void)
-{
-    struct rusage u;
-    (void)getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
-}
 
 static sm_err measure(struct sm_gpu_scanner *g, const uint8_t *labels, size_t labels_n, double seconds,
                       const struct sm_cancel *cancel, struct sm_bench_row *out, struct sm_errinfo *ei)

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "util/clock.h"
 #include "util/thread.h"
@@ -147,4 +148,11 @@ struct sm_bench_stat sm_bench_stat_of(double *values, unsigned n)
         .max = values[n - 1],
         .slices = n,
     };
+}
+
+double sm_bench_processor_seconds(void)
+{
+    struct rusage u;
+    (void)getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }

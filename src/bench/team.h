@@ -46,4 +46,7 @@ SM_MUST_CHECK sm_err sm_bench_team_measure(struct sm_bench_team *t, sm_bench_ste
 /* Median, minimum and maximum of n >= 1 values; sorts them in place. */
 struct sm_bench_stat sm_bench_stat_of(double *values, unsigned n);
 
+/* Processor time that this process has spent so far. */
+double sm_bench_processor_seconds(void);
+
 #endif
